@@ -1,0 +1,109 @@
+"""What the verbs share: the common options, and the ledger and the moment they stand for."""
+
+import os
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from commands import clock
+from ledger.errors import Damaged
+
+if TYPE_CHECKING:
+    from ledger.book import Ledger
+    from queries.engine import Moment
+
+FOLDER = ".orderledger"
+
+Output = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
+
+OutputOption = Annotated[
+    Output | None, typer.Option("--output", "-o", help="how to print; a terminal gets table, a pipe csv")
+]
+ToOption = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="FILE", help="write to FILE; its ending names the format unless -o does"),
+]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="T", help="as it was at T: what had happened until then")
+]
+KnownAt = Annotated[
+    str | None, typer.Option("--known-at", metavar="T", help="as it was known at T: what had been recorded until then")
+]
+Now = Annotated[str | None, typer.Option("--now", metavar="T", help="take T for the present")]
+Tz = Annotated[
+    str, typer.Option("--tz", metavar="ZONE", help="time zone of printed times, and of times given without one")
+]
+NoColor = Annotated[
+    bool, typer.Option("--no-color", envvar="NO_COLOR", show_envvar=False, help="print without colours")
+]
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")
+]
+OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="the marketplace's order number")]
+
+
+def ledger_path(ctx: typer.Context) -> Path:
+    """Give the ledger folder meant: `--ledger`, else `$ORDERLEDGER`, else the nearest `.orderledger/` upwards.
+
+    Damaged (exit 5) when there is none, or when the nearest belongs to another user.
+    """
+    given = given_path(ctx)
+    if given is not None:
+        return given
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        found = folder / FOLDER
+        if found.is_dir():
+            return _mine(found)
+    raise Damaged(
+        "no ledger found",
+        why=f"there is no {FOLDER}/ in {here} or above it, and neither --ledger nor $ORDERLEDGER names one",
+        hint="make one with `orderledger init`",
+    )
+
+
+def given_path(ctx: typer.Context) -> Path | None:
+    """Give the ledger folder named by `--ledger` or `$ORDERLEDGER`, if any."""
+    given = ctx.find_root().params.get("ledger") or os.environ.get("ORDERLEDGER")
+    return Path(given) if given else None
+
+
+def open_ledger(ctx: typer.Context) -> "Ledger":
+    """Open the ledger meant; what it has to warn of is printed on stderr when the command ends."""
+    from ledger.book import Ledger
+
+    ledger = Ledger.open(ledger_path(ctx))
+    ctx.call_on_close(lambda: _warn(ledger.warnings))
+    return ledger
+
+
+def moment(*, now: str | None, as_of: str | None, known_at: str | None, tz: tzinfo) -> "Moment":
+    """Make the moment a read looks from; with `--as-of` alone, the present is that instant."""
+    from queries.engine import Moment
+
+    present = clock.now()
+    if now is not None:
+        present = clock.parse(now, tz, present)
+    until = None if as_of is None else clock.parse(as_of, tz, present)
+    known = None if known_at is None else clock.parse(known_at, tz, present)
+    if until is not None and now is None:
+        present = until
+    return Moment(now=present, as_of=until, known_at=known)
+
+
+def _mine(folder: Path) -> Path:
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        raise Damaged(
+            f"{folder} belongs to another user",
+            why=f"its owner is user {owner}, and a ledger found on the way up must be your own",
+            hint="name the ledger you mean with --ledger",
+        )
+    return folder
+
+
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
