@@ -1,0 +1,345 @@
+"""What a fact leaves out and its event says: where the money goes (R11, R15 – R18) and when each timer runs out.
+
+One function per event type returns the fields to set and the flags that the particulars raise. Given values are
+checked and win. Amounts are minor units inside and text with the currency's decimals in the event.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from ledger import events as e
+from ledger import money
+from ledger.errors import Malformed, Refused
+from ledger.order import Closing, Order
+from ledger.policy import Policy
+
+Changes = dict[str, Any]
+Completion = tuple[Changes, tuple[str, ...]]
+
+
+def _due(given: datetime | None, computed: datetime | None) -> datetime | None:
+    """Return when a timer runs out: the given instant in UTC, else the computed one."""
+    return computed if given is None else given.astimezone(UTC)
+
+
+def _placed(order: Order, fact: e.Placed, policy: Policy) -> Completion:
+    currency = fact.currency
+    changes: Changes = {
+        "amount": money.text(money.parse(fact.amount, currency), currency),
+        "pay_by": _due(fact.pay_by, fact.occurred_at + timedelta(days=policy.pay_days)),
+    }
+    if fact.items is not None:
+        changes["items"] = tuple(
+            replace(item, price=money.text(money.parse(item.price, currency, "item price", zero=True), currency))
+            for item in fact.items
+        )
+    return changes, ()
+
+
+def _paid(order: Order, fact: e.Paid, policy: Policy) -> Completion:
+    amount = _checked_amount(order, fact)
+    decimals = money.exponent(order.currency)
+    money.check_size(order.paid + amount, decimals, "the sum of payments")
+    changes = {
+        "amount": money.plain(amount, decimals),
+        "currency": order.currency,
+        "verify_by": _due(fact.verify_by, _while_open(order, fact.occurred_at + timedelta(hours=policy.verify_hours))),
+        **_account_amount(fact),
+    }
+    return changes, ("overpaid",) if order.paid + amount > order.amount else ()
+
+
+def _checked_amount(order: Order, fact: e.Paid | e.Refunded) -> int:
+    if fact.currency is not None and fact.currency != order.currency:
+        money.exponent(fact.currency)
+        raise Refused(
+            "R11",
+            f"order {order.order_id} is in {order.currency}, not in {fact.currency}",
+            why="an order's books stay in its own currency (R11)",
+            hint="what the bank showed goes into account_amount and account_currency",
+        )
+    return money.parse(fact.amount, order.currency)
+
+
+def _account_amount(fact: e.Paid | e.Refunded) -> Changes:
+    """Return what the bank showed with its currency's decimals; one without the other is refused (R11)."""
+    if fact.account_amount is None and fact.account_currency is None:
+        return {}
+    if fact.account_amount is None or fact.account_currency is None:
+        raise Refused(
+            "R11",
+            f"order {fact.order_id}: account_amount and account_currency belong together",
+            why="an amount without its currency says nothing, and the other way round (R11)",
+            hint="give both or neither",
+        )
+    shown = money.parse(fact.account_amount, fact.account_currency, "account_amount")
+    return {"account_amount": money.text(shown, fact.account_currency)}
+
+
+def _while_open(order: Order, due: datetime) -> datetime | None:
+    """Return the due date, or None on a closed base: there only the closing windows run."""
+    return None if order.base == "closed" else due
+
+
+def _verified(order: Order, fact: e.Verified, policy: Policy) -> Completion:
+    usual = fact.occurred_at + timedelta(days=order.processing_days or policy.ship_days)
+    flags = ("underpaid",) if order.paid < order.amount else ()
+    return {"ship_by": _due(fact.ship_by, _while_open(order, usual))}, flags
+
+
+def _processing_extended(order: Order, fact: e.ProcessingExtended, policy: Policy) -> Completion:
+    current = order.ship_by or fact.occurred_at + timedelta(days=order.processing_days or policy.ship_days)
+    return {"ship_by": _due(fact.ship_by, _while_open(order, current + timedelta(days=fact.days)))}, ()
+
+
+def _cancel_requested(order: Order, fact: e.CancelRequested, policy: Policy) -> Completion:
+    return {"answer_by": _due(fact.answer_by, fact.occurred_at + timedelta(days=policy.answer_days))}, ()
+
+
+def _shipped(order: Order, fact: e.Shipped, policy: Policy) -> Completion:
+    """Start the protection with the first parcel only (R18)."""
+    usual = None
+    if order.protected_until is None:
+        usual = _while_open(order, fact.occurred_at + timedelta(days=order.protection_days or policy.protection_days))
+    return {"protected_until": _due(fact.protected_until, usual)}, ()
+
+
+def _delivered(order: Order, fact: e.DeliveryScan, policy: Policy) -> Completion:
+    """Cut the protection to a few days after the scan: whoever did not get the parcel must dispute before."""
+    cut = fact.occurred_at + timedelta(days=policy.protection_after_scan_days)
+    if order.protected_until is not None:
+        cut = min(cut, order.protected_until)
+    return {"protected_until": _due(fact.protected_until, _while_open(order, cut))}, ()
+
+
+def _protection_extended(order: Order, fact: e.ProtectionExtended, policy: Policy) -> Completion:
+    usual = fact.occurred_at + timedelta(days=order.protection_days or policy.protection_days)
+    current = order.protected_until or usual
+    return {"protected_until": _due(fact.protected_until, _while_open(order, current + timedelta(days=fact.days)))}, ()
+
+
+def _dispute_opened(order: Order, fact: e.DisputeOpened, policy: Policy) -> Completion:
+    if fact.claim is None:
+        return {}, ()
+    return {"claim": money.text(money.parse(fact.claim, order.currency, "claim"), order.currency)}, ()
+
+
+def _frozen(order: Order, fact: e.Frozen, policy: Policy) -> Completion:
+    return {"review_by": _due(fact.review_by, fact.occurred_at + timedelta(days=policy.review_days))}, ()
+
+
+def _confirmed(order: Order, fact: e.Confirmed, policy: Policy) -> Completion:
+    to_seller = order.escrow
+    if fact.to_seller is not None:
+        to_seller = money.parse(fact.to_seller, order.currency, "to_seller", zero=True)
+        _must_empty_escrow(order, to_seller)
+    return _closing(order, fact, policy, to_buyer=0, to_seller=to_seller), ()
+
+
+def _closed_by_security(order: Order, fact: e.ClosedBySecurity, policy: Policy) -> Completion:
+    to_buyer = order.escrow
+    if fact.to_buyer is not None:
+        to_buyer = money.parse(fact.to_buyer, order.currency, "to_buyer", zero=True)
+        _must_empty_escrow(order, to_buyer)
+    return _closing(order, fact, policy, to_buyer=to_buyer, to_seller=0), ()
+
+
+def _closed(order: Order, fact: e.Closed, policy: Policy) -> Completion:
+    """Send the money where the reason says (R15), unless the fact gives amounts (R15a)."""
+    reason = fact.reason or "unknown"
+    to_buyer, to_seller = _given(order, fact)
+    stays = reason == "unknown"
+    if to_buyer is None and to_seller is None and not stays:
+        to_buyer, to_seller = (0, order.escrow) if reason == "protection-expired" else (order.escrow, 0)
+    if to_buyer is None:
+        to_buyer = 0 if stays or to_seller is None else order.escrow - to_seller
+    if to_seller is None:
+        to_seller = 0 if stays else order.escrow - to_buyer
+    if to_buyer < 0 or to_seller < 0:
+        raise _more_than_there_is(order)
+    if not stays:
+        _must_empty_escrow(order, to_buyer + to_seller)
+    elif to_buyer + to_seller > order.escrow:
+        raise _more_than_there_is(order)
+    return _closing(order, fact, policy, to_buyer=to_buyer, to_seller=to_seller) | {"reason": reason}, ()
+
+
+def _given(order: Order, fact: e.Closed) -> tuple[int | None, int | None]:
+    to_buyer = None if fact.to_buyer is None else money.parse(fact.to_buyer, order.currency, "to_buyer", zero=True)
+    to_seller = None if fact.to_seller is None else money.parse(fact.to_seller, order.currency, "to_seller", zero=True)
+    return to_buyer, to_seller
+
+
+def _must_empty_escrow(order: Order, moved: int) -> None:
+    if moved > order.escrow:
+        raise _more_than_there_is(order)
+    if moved < order.escrow:
+        raise Refused(
+            "R11",
+            f"order {order.order_id}: {money.text(moved, order.currency)} {order.currency} is not all that is held",
+            why=f"{_held(order)}, and this closing leaves nothing behind (R15a)",
+            hint="leave the amounts out, or give ones that add up to what is held",
+        )
+
+
+def _more_than_there_is(order: Order) -> Refused:
+    return Refused(
+        "R11",
+        f"order {order.order_id}: that is more money than there is",
+        why=f"{_held(order)} (R11)",
+        hint=f"check the amount; see where the money is: orderledger show {order.order_id}",
+    )
+
+
+def _held(order: Order) -> str:
+    def amount(minor: int) -> str:
+        return f"{money.text(minor, order.currency)} {order.currency}"
+
+    return f"{amount(order.escrow)} is in escrow and {amount(order.to_seller)} with the seller"
+
+
+def _dispute_resolved(order: Order, fact: e.DisputeResolved, policy: Policy) -> Completion:
+    """Split escrow as decided; a buyer who won gets the seller's money back too (R16)."""
+    to_buyer = _awarded(order, fact)
+    to_seller = order.escrow - to_buyer
+    if fact.to_seller is not None and money.parse_signed(fact.to_seller, order.currency, "to_seller") != to_seller:
+        raise Refused(
+            "R11",
+            f"order {order.order_id}: to_buyer and to_seller do not add up",
+            why=f"{_held(order)}; together they are what is in escrow (R15a)",
+            hint="give one of them, the other follows",
+        )
+    if to_buyer < 0 or to_buyer > order.escrow + order.to_seller:
+        raise _more_than_there_is(order)
+    agrees = {
+        "buyer-won": to_seller <= 0,
+        "partial": to_buyer > 0,
+        "seller-won": to_buyer == 0,
+    }
+    if not agrees[fact.outcome]:
+        raise Refused(
+            "R11",
+            f"order {order.order_id}: the amounts contradict the outcome {fact.outcome}",
+            why=f"{_held(order)}; buyer-won leaves the seller none of escrow, seller-won the buyer (R15a)",
+            hint="say --outcome partial if both got a part, or leave the amounts out",
+        )
+    return _closing(order, fact, policy, to_buyer=to_buyer, to_seller=to_seller), ()
+
+
+def _awarded(order: Order, fact: e.DisputeResolved) -> int:
+    """Return what the buyer gets: as given, else what follows from to_seller, else by the outcome."""
+    if fact.to_buyer is not None:
+        return money.parse(fact.to_buyer, order.currency, "to_buyer", zero=True)
+    if fact.to_seller is not None:
+        return order.escrow - money.parse_signed(fact.to_seller, order.currency, "to_seller")
+    if fact.outcome == "partial":
+        raise Malformed(
+            f"order {order.order_id}: a partial outcome needs to_buyer",
+            why="how much the buyer gets back cannot be guessed (R15)",
+            hint="give to_buyer; the rest of escrow goes to the seller",
+        )
+    return order.escrow + order.to_seller if fact.outcome == "buyer-won" else 0
+
+
+def _closing(order: Order, fact: Closing, policy: Policy, *, to_buyer: int, to_seller: int) -> Changes:
+    """Return the amounts, the refund's date and the windows of a closing; a zero amount is left out."""
+    changes: Changes = {
+        "dispute_until": _due(fact.dispute_until, _window(fact, _dispute_days(fact, policy))),
+        "feedback_until": _due(fact.feedback_until, _window(fact, _feedback_days(order, fact, policy))),
+    }
+    if type(fact) is not e.Confirmed:
+        changes["to_buyer"] = money.text(to_buyer, order.currency) if to_buyer else None
+        changes["refund_by"] = _due(fact.refund_by, _refund_by(fact, policy) if to_buyer else None)
+    if type(fact) is not e.ClosedBySecurity:
+        changes["to_seller"] = money.text(to_seller, order.currency) if to_seller else None
+    return changes
+
+
+def _window(fact: Closing, days: int) -> datetime | None:
+    return fact.occurred_at + timedelta(days=days) if days else None
+
+
+def _dispute_days(fact: Closing, policy: Policy) -> int:
+    if type(fact) is e.Confirmed:
+        return policy.dispute_after_confirmed_days
+    if type(fact) is e.Closed and fact.reason == "protection-expired":
+        return policy.dispute_after_expiry_days
+    return 0
+
+
+def _feedback_days(order: Order, fact: Closing, policy: Policy) -> int:
+    return policy.feedback_days if order.delivered or order.confirmed or type(fact) is e.Confirmed else 0
+
+
+def _refund_by(fact: Closing, policy: Policy) -> datetime:
+    if type(fact) is e.ClosedBySecurity:
+        return policy.business_days_after(fact.occurred_at, policy.security_refund_business_days)
+    days = policy.dispute_refund_days if type(fact) is e.DisputeResolved else policy.refund_days
+    return fact.occurred_at + timedelta(days=days)
+
+
+def _refunded(order: Order, fact: e.Refunded, policy: Policy) -> Completion:
+    """Complete a refund that arrived; what nobody had decided is taken from escrow, then from the seller (R17)."""
+    amount = _checked_amount(order, fact)
+    if amount > order.paid - order.refunded:
+        left = money.text(order.paid - order.refunded, order.currency)
+        raise Refused(
+            "R17",
+            f"order {order.order_id}: a refund of {fact.amount} is more than was paid and not yet refunded",
+            why=f"{left} {order.currency} is all that can come back (R17)",
+            hint="check the amount; what the bank showed in its own currency goes into account_amount",
+        )
+    undecided = max(0, amount - order.pending)
+    clawed_back = max(0, undecided - order.escrow)
+    to_buyer = money.text(undecided, order.currency)
+    to_seller = money.text(-clawed_back, order.currency)
+    for name, given, follows in (("to_buyer", fact.to_buyer, undecided), ("to_seller", fact.to_seller, -clawed_back)):
+        if given is not None and money.parse_signed(given, order.currency, name) != follows:
+            raise Refused(
+                "R11",
+                f"order {order.order_id}: {name} {given} does not follow from this refund",
+                why=f"only what nobody had decided before moves with the arrival: {to_buyer} {order.currency} (R17)",
+                hint=f"leave {name} out",
+            )
+    changes = {
+        "amount": money.text(amount, order.currency),
+        "currency": order.currency,
+        "to_buyer": to_buyer if undecided else None,
+        "to_seller": to_seller if clawed_back else None,
+        **_account_amount(fact),
+    }
+    return changes, ("undecided-refund",) if undecided else ()
+
+
+def _refund_failed(order: Order, fact: e.RefundFailed, policy: Policy) -> Completion:
+    return {}, () if order.pending > 0 else ("no-refund",)
+
+
+def _feedback_left(order: Order, fact: e.FeedbackLeft, policy: Policy) -> Completion:
+    in_window = order.feedback_until is not None and fact.occurred_at <= order.feedback_until
+    return {}, ("after-window",) if order.base == "closed" and not in_window else ()
+
+
+COMPLETE: dict[type[e.Event], Callable[[Order, Any, Policy], Completion]] = {
+    e.Placed: _placed,
+    e.Paid: _paid,
+    e.Verified: _verified,
+    e.ProcessingExtended: _processing_extended,
+    e.CancelRequested: _cancel_requested,
+    e.Shipped: _shipped,
+    e.DeliveryScan: _delivered,
+    e.ProtectionExtended: _protection_extended,
+    e.Confirmed: _confirmed,
+    e.DisputeOpened: _dispute_opened,
+    e.DisputeResolved: _dispute_resolved,
+    e.Frozen: _frozen,
+    e.ClosedBySecurity: _closed_by_security,
+    e.Closed: _closed,
+    e.Refunded: _refunded,
+    e.RefundFailed: _refund_failed,
+    e.FeedbackLeft: _feedback_left,
+}
+"""Event types whose facts leave something out."""

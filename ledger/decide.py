@@ -1,0 +1,270 @@
+"""Whether a fact can be true of an order, and what it means: the order in which the rules are asked.
+
+The same fact again (R10) → known order (R7, R8) → actor (R1, R6) → not in the future (R9) → lifecycle → R12 → money
+(R11, R15, R17) → recorded, with every flag that applies. What an event type completes is in `completion.py`.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ledger import events as e
+from ledger.completion import COMPLETE
+from ledger.errors import Malformed, Refused
+from ledger.lifecycle import Cell
+from ledger.order import Order, fold, row_of, shown
+from ledger.policy import Policy
+from ledger.same import already_recorded
+from ledger.tracking import wrong_check_digit
+
+FLAGS = {
+    "unknown-cause": "closed without a known cause (R3)",
+    "after-closing": "it came after the order was closed (R2)",
+    "gap": "a step before it is missing from the log (R5)",
+    "out-of-turn": "it should not have happened in this status (R5)",
+    "out-of-order": "it happened before an event that is already recorded (R9)",
+    "ambiguous-time": "the local time occurred twice that day",
+    "after-window": "its window had passed or never opened (R12)",
+    "undecided-refund": "nobody had decided this refund (R17)",
+    "no-refund": "no refund was on its way",
+    "overpaid": "more was paid than the order's amount (R18)",
+    "underpaid": "less is paid than the order's amount (R18)",
+    "tracking-check-digit": "the tracking number's check digit is wrong",
+}
+"""Every flag an event may carry, with what it means."""
+
+ADVICE = frozenset({"tracking-check-digit", "ambiguous-time"})
+"""Flags that alone refuse nothing, neither at the prompt nor under --strict."""
+
+_MOVES_WITH_A_GAP = (e.Verified, e.Shipped, e.DeliveryScan, e.Confirmed)
+_REVIEWS_A_CLOSING = (e.DisputeOpened, e.DisputeResolved, e.DisputeWithdrawn)
+_MAY_COME_LATE = (e.Scanned, e.DeliveryScan)
+_WITH_TRACKING = (e.Shipped, e.Scanned, e.DeliveryScan, e.CancelDeclined)
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """What will be written of a fact: the completed event, the status after it, its flags, the order's latest time.
+
+    `effective_at` is None where it equals the event's own occurred_at.
+    """
+
+    event: e.Fact
+    status: str
+    odd: tuple[str, ...]
+    effective_at: datetime | None
+
+
+def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decision | e.Recorded:
+    """Return what will be written, or the line that already says this very fact (R10); raise Refused if it cannot be."""
+    if fact.occurred_at.tzinfo is not UTC:
+        fact = replace(fact, occurred_at=in_utc(fact.occurred_at))
+    recorded = already_recorded(order, fact) if order.history else None
+    if recorded is not None:
+        return recorded
+    _check_known(order, fact)
+    actor = _check_actor(order, fact, policy)
+    _check_not_future(fact, policy, now)
+    if type(fact) is e.Retracted:
+        return _take_back(order, fact, actor)
+    cell = _check_lifecycle(order, fact)
+    odd = _check_dispute_on_closed(order, fact) if cell.verdict == "R12" else _flag_of(cell, order, fact)
+    late = order.effective_at is not None and fact.occurred_at < order.effective_at
+    if late and not isinstance(fact, _MAY_COME_LATE):
+        odd += ("out-of-order",)
+    if fact.ambiguous_time:
+        odd += ("ambiguous-time",)
+    event, flags = _complete(order, fact, actor, policy)
+    return Decision(
+        event,
+        _status_after(order, event),
+        odd + flags if flags else odd,
+        order.effective_at if late else None,
+    )
+
+
+def in_utc(instant: datetime) -> datetime:
+    """Return the instant in UTC; one that no calendar holds is malformed."""
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise _out_of_range() from None
+
+
+def _out_of_range() -> Malformed:
+    return Malformed("a date is out of range", why="dates go from year 1 to 9999", hint="look for a typing mistake")
+
+
+def _check_known(order: Order, fact: e.Fact) -> None:
+    if order.base == "none":
+        if type(fact) is not e.Placed:
+            raise Refused(
+                "R7",
+                f"unknown order {fact.order_id}: nothing is known of it before `placed`",
+                why="the first event of an order is `placed` (R7)",
+                hint="record `placed` first, with its seller, amount and currency; or check the order id",
+            )
+    elif type(fact) is e.Placed:
+        raise Refused(
+            "R8",
+            f"order {fact.order_id} was already placed, with other particulars",
+            why="an order is placed once (R8)",
+            hint="a repeat order has its own id and may say reorder_of; a mistake is retracted",
+        )
+
+
+def _check_actor(order: Order, fact: e.Fact, policy: Policy) -> e.Actor:
+    kind = type(fact)
+    actor = fact.actor
+    if actor is None or actor == kind.usual_actor or kind.any_actor:
+        return actor or kind.usual_actor
+    if actor == "buyer" and type(fact) is e.Closed and fact.reason == "cancelled" and policy.buyer_cancels_unpaid:
+        if order.paid == 0:
+            return actor
+        raise Refused(
+            "R6",
+            f"order {fact.order_id}: the buyer cannot close a paid order",
+            why="the buyer cancels alone only while nothing is paid (R6)",
+            hint="record what the buyer can do: cancel-requested; if the platform closed it, say actor platform",
+        )
+    if kind.closing and actor == "seller":
+        raise Refused(
+            "R1",
+            f"order {fact.order_id}: the seller cannot close an order",
+            why="only the buyer or the platform closes an order (R1)",
+            hint="if the platform closed it, say actor platform (--by platform); a seller's consent is cancel-accepted",
+        )
+    raise Refused(
+        "R6",
+        f"order {fact.order_id}: the {actor} cannot do this: {_tag(fact)}",
+        why=f"it is done by the {kind.usual_actor} (R6)",
+        hint=f"leave the actor out, or say {kind.usual_actor}; what somebody else says of it is a `noted`",
+    )
+
+
+def _check_not_future(fact: e.Fact, policy: Policy, now: datetime) -> None:
+    if fact.occurred_at > now and fact.occurred_at > now + timedelta(minutes=policy.future_minutes):
+        raise Refused(
+            "R9",
+            f"order {fact.order_id}: {_tag(fact)} at {fact.occurred_at:%Y-%m-%dT%H:%M:%SZ} is in the future",
+            why=f"the ledger records what has happened; now is {now:%Y-%m-%dT%H:%M:%SZ} (R9)",
+            hint="check the date and its zone; record it when it has happened",
+        )
+
+
+def _check_lifecycle(order: Order, fact: e.Fact) -> Cell:
+    """Return the cell that judges the fact: verdict ok, odd or R12."""
+    row = row_of(fact)
+    own = row[order.base]
+    reviews = order.disputed and order.base == "closed" and not isinstance(fact, _REVIEWS_A_CLOSING)
+    cell = own if reviews else row[order.status]
+    verdict = cell.verdict
+    if verdict == "R22":
+        verdict = "ok" if order.cancel_declined else "odd"
+    elif verdict == "R24":
+        verdict = "ok" if order.frozen else "no"
+    if verdict != "no" and own.verdict == "no" and type(fact).closing:
+        review = type(fact) is e.DisputeResolved and order.base == "closed"
+        verdict = verdict if review else "no"
+    if verdict == "no":
+        raise _refuse_by_lifecycle(order, fact)
+    if type(fact) is e.DisputeOpened and order.base == "closed":
+        _check_something_left(order)
+    return Cell(verdict, own.next if own.verdict != "no" else order.base)
+
+
+def _refuse_by_lifecycle(order: Order, fact: e.Fact) -> Refused:
+    if order.base == "closed":
+        why = "a closed order is closed once and never reopened (R2)"
+        hint = "order again with `placed` and reorder_of; a dispute may still review the money (dispute-opened)"
+        if type(fact) in (e.DisputeWithdrawn, e.DisputeResolved):
+            why = "no dispute is running (R2)"
+            hint = "record dispute-opened first, if there was one"
+    else:
+        why = f"it cannot happen while the order is {order.status} (lifecycle)"
+        hint = f"look at the order's story: orderledger show {order.order_id}; a wrong event before it can be retracted"
+    return Refused("L", f"order {order.order_id} is {order.status}: {_tag(fact)} is refused", why=why, hint=hint)
+
+
+def _check_something_left(order: Order) -> None:
+    if order.escrow + order.to_seller == 0:
+        raise Refused(
+            "R12",
+            f"order {order.order_id}: nothing is left to dispute",
+            why="neither the marketplace nor the seller has any of the buyer's money (R12)",
+            hint="a refund that has not arrived is recorded with refund-failed, one that has with refunded",
+        )
+
+
+def _check_dispute_on_closed(order: Order, fact: e.Fact) -> tuple[str, ...]:
+    in_window = order.dispute_until is not None and fact.occurred_at <= order.dispute_until
+    return () if in_window or order.closure_reason == "unknown" else ("after-window",)
+
+
+def _flag_of(cell: Cell, order: Order, fact: e.Fact) -> tuple[str, ...]:
+    """Return the one flag of an odd cell."""
+    if cell.verdict != "odd":
+        return ()
+    if type(fact) is e.Closed and fact.reason in (None, "unknown"):
+        return ("unknown-cause",)
+    if order.base == "closed":
+        return ("after-closing",)
+    may_gap = isinstance(fact, _MOVES_WITH_A_GAP) or (type(fact) is e.Closed and fact.reason == "protection-expired")
+    undisturbed = not (order.disputed or order.frozen)
+    return ("gap",) if may_gap and undisturbed and cell.next != order.base else ("out-of-turn",)
+
+
+def _complete(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> tuple[e.Fact, tuple[str, ...]]:
+    """Return the event with everything the fact left out, and the flags that its particulars raise."""
+    complete = COMPLETE.get(type(fact))
+    if complete is None:
+        return (fact if fact.actor is not None else replace(fact, actor=actor)), _tracking_flag(fact)
+    try:
+        changes, flags = complete(order, fact, policy)
+    except OverflowError:
+        raise _out_of_range() from None
+    changes["actor"] = actor
+    return replace(fact, **changes), flags + _tracking_flag(fact)
+
+
+def _tracking_flag(fact: e.Fact) -> tuple[str, ...]:
+    if isinstance(fact, _WITH_TRACKING) and fact.tracking is not None and wrong_check_digit(fact.tracking):
+        return ("tracking-check-digit",)
+    return ()
+
+
+def _status_after(order: Order, event: e.Fact) -> str:
+    cell = row_of(event)[order.base]
+    base = order.base if cell.verdict == "no" else cell.next
+    kind = type(event)
+    if kind.closing:
+        return base
+    disputed = kind is e.DisputeOpened or (order.disputed and kind is not e.DisputeWithdrawn)
+    frozen = kind is e.Frozen or (order.frozen and kind is not e.Unfrozen)
+    return shown(base, disputed, frozen)
+
+
+def _take_back(order: Order, fact: e.Retracted, actor: e.Actor) -> Decision:
+    """Return the retraction of the order's latest event in force (R23)."""
+    *earlier, latest = order.in_force()
+    if fact.retracts != latest.version:
+        raise Refused(
+            "R23",
+            f"order {order.order_id}: version {fact.retracts} cannot be taken back now",
+            why=f"only the latest event in force can be: version {latest.version}, {_tag(latest.event)} (R23)",
+            hint=f"retract {latest.version} first, then the ones before it; record again what was right",
+        )
+    assert order.effective_at is not None  # an order in force has a latest event
+    late = fact.occurred_at < order.effective_at
+    return Decision(
+        replace(fact, actor=actor),
+        fold(order.order_id, earlier).status,
+        (("out-of-order",) if late else ()) + (("ambiguous-time",) if fact.ambiguous_time else ()),
+        order.effective_at if late else None,
+    )
+
+
+def _tag(event: e.Event) -> str:
+    if type(event) is e.Closed:
+        return f"closed ({event.reason or 'unknown'})"
+    return str(type(event).__struct_config__.tag)

@@ -1,0 +1,322 @@
+"""One order and what its history adds up to.
+
+`evolve` holds no rule and never refuses, because what is in the log has happened; the rules are in `decide.py`.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from ledger import events as e
+from ledger import money
+from ledger.lifecycle import TABLE, Cell
+
+ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e.TYPES.items() if tag in TABLE}
+
+
+def row_of(event: e.Event) -> dict[str, Cell]:
+    """Return the event's row of the lifecycle table; each reason of `closed` has its own."""
+    if type(event) is e.Closed:
+        return TABLE[f"closed:{event.reason or 'unknown'}"]
+    return ROWS[type(event)]
+
+
+class Order:
+    """Where one order stands. Amounts are minor units of its currency; `version` counts its lines, retracted ones too.
+
+    `base` is the status below the flags `disputed` and `frozen` (domain: lifecycle); `none` is an order nobody placed.
+    """
+
+    __slots__ = (
+        "amount",
+        "answer_by",
+        "base",
+        "cancel_declined",
+        "closed_at",
+        "closed_by",
+        "closure_reason",
+        "confirmed",
+        "currency",
+        "delivered",
+        "dispute_until",
+        "disputed",
+        "effective_at",
+        "fact_ids",
+        "feedback_until",
+        "frozen",
+        "history",
+        "last_occurred_at",
+        "order_id",
+        "paid",
+        "pay_by",
+        "processing_days",
+        "protected_until",
+        "protection_days",
+        "refund_by",
+        "refund_failed",
+        "refunded",
+        "retracted",
+        "review_by",
+        "seller",
+        "ship_by",
+        "title",
+        "to_buyer",
+        "to_seller",
+        "verify_by",
+        "version",
+    )
+
+    amount: int
+    paid: int
+    to_buyer: int
+    to_seller: int
+    refunded: int
+    base: str
+    seller: str
+    currency: str
+    title: str | None
+    disputed: bool
+    frozen: bool
+    delivered: bool
+    confirmed: bool
+    cancel_declined: bool
+    refund_failed: bool
+    closure_reason: str | None
+    closed_by: str | None
+    closed_at: datetime | None
+    effective_at: datetime | None
+    processing_days: int | None
+    protection_days: int | None
+    pay_by: datetime | None
+    verify_by: datetime | None
+    ship_by: datetime | None
+    answer_by: datetime | None
+    protected_until: datetime | None
+    review_by: datetime | None
+    refund_by: datetime | None
+    dispute_until: datetime | None
+    feedback_until: datetime | None
+
+    def __init__(self, order_id: str) -> None:
+        self.order_id = order_id
+        self.version = 0
+        self.history: list[e.Recorded] = []
+        self.retracted: dict[int, e.Recorded] = {}
+        self.fact_ids: dict[str, e.Recorded] = {}
+        self.last_occurred_at: datetime | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Stand where an order stands before it is placed."""
+        self.base = "none"
+        self.seller = self.currency = ""
+        self.amount = self.paid = self.to_buyer = self.to_seller = self.refunded = 0
+        self.disputed = self.frozen = self.delivered = self.confirmed = False
+        self.cancel_declined = self.refund_failed = False
+        self.title = self.closure_reason = self.closed_by = self.closed_at = self.effective_at = None
+        self.processing_days = self.protection_days = None
+        self.pay_by = self.verify_by = self.ship_by = self.answer_by = self.protected_until = None
+        self.review_by = self.refund_by = self.dispute_until = self.feedback_until = None
+
+    @property
+    def status(self) -> str:
+        """The status shown."""
+        return shown(self.base, self.disputed, self.frozen)
+
+    @property
+    def known(self) -> bool:
+        """Whether a `placed` is in force."""
+        return self.base != "none"
+
+    @property
+    def escrow(self) -> int:
+        """What the marketplace holds."""
+        return self.paid - self.to_buyer - self.to_seller
+
+    @property
+    def pending(self) -> int:
+        """What is on its way back to the buyer."""
+        return self.to_buyer - self.refunded
+
+    @property
+    def money_went_to(self) -> str | None:
+        """Who got the money: None while the order is open (R18)."""
+        if self.status != "closed":
+            return None
+        if not self.paid:
+            return "nobody"
+        if self.escrow > 0:
+            return "escrow"
+        if self.to_buyer > 0 and self.to_seller > 0:
+            return "split"
+        return "buyer" if self.to_buyer > 0 else "seller"
+
+    def in_force(self) -> list[e.Recorded]:
+        """Return the lines that are neither retracted nor a retraction (R23)."""
+        if not self.retracted:
+            return list(self.history)
+        return [r for r in self.history if r.version not in self.retracted and type(r.event) is not e.Retracted]
+
+
+def shown(base: str, disputed: bool, frozen: bool) -> str:
+    """Return the status shown for a base status with its flags."""
+    return "disputed" if disputed else "frozen" if frozen else base
+
+
+def fold(order_id: str, history: Iterable[e.Recorded]) -> Order:
+    """Return the order after these lines, oldest first."""
+    order = Order(order_id)
+    for recorded in history:
+        evolve(order, recorded)
+    return order
+
+
+def evolve(order: Order, recorded: e.Recorded) -> Order:
+    """Advance the order it is given by one line of its history, and return it."""
+    event = recorded.event
+    order.version = recorded.version
+    order.history.append(recorded)
+    if event.fact_id is not None:
+        order.fact_ids.setdefault(event.fact_id, recorded)
+    if order.last_occurred_at is None or event.occurred_at > order.last_occurred_at:
+        order.last_occurred_at = event.occurred_at
+    if type(event) is e.Retracted:
+        order.retracted[event.retracts] = recorded
+        order._forget()
+        for kept in order.in_force():
+            _apply(order, kept)
+    else:
+        _apply(order, recorded)
+    return order
+
+
+def _apply(order: Order, recorded: e.Recorded) -> None:
+    event = recorded.event
+    order.effective_at = recorded.effective_at or event.occurred_at
+    cell = row_of(event)[order.base]
+    if cell.verdict != "no":
+        order.base = cell.next
+    apply: Callable[[Order, Any], None] | None = _APPLY.get(type(event))
+    if apply is not None:
+        apply(order, event)
+
+
+def _placed(order: Order, event: e.Placed) -> None:
+    order.seller = event.seller
+    order.currency = event.currency
+    order.title = event.title
+    order.amount = money.minor(event.amount)
+    order.processing_days = event.processing_days
+    order.protection_days = event.protection_days
+    order.pay_by = event.pay_by
+
+
+def _paid(order: Order, event: e.Paid) -> None:
+    order.paid += money.minor(event.amount)
+    order.verify_by = event.verify_by or order.verify_by
+
+
+def _ship_by(order: Order, event: e.Verified | e.ProcessingExtended) -> None:
+    order.ship_by = event.ship_by or order.ship_by
+
+
+def _cancel_requested(order: Order, event: e.CancelRequested) -> None:
+    order.answer_by = event.answer_by or order.answer_by
+
+
+def _cancel_declined(order: Order, event: e.CancelDeclined) -> None:
+    order.cancel_declined = True
+
+
+def _protected_until(order: Order, event: e.Shipped | e.ProtectionExtended) -> None:
+    order.protected_until = event.protected_until or order.protected_until
+
+
+def _delivered(order: Order, event: e.DeliveryScan) -> None:
+    order.delivered = True
+    order.protected_until = event.protected_until or order.protected_until
+
+
+def _dispute_opened(order: Order, event: e.DisputeOpened) -> None:
+    order.disputed = True
+
+
+def _dispute_withdrawn(order: Order, event: e.DisputeWithdrawn) -> None:
+    order.disputed = False
+
+
+def _frozen(order: Order, event: e.Frozen) -> None:
+    order.frozen = True
+    order.review_by = event.review_by or order.review_by
+
+
+def _unfrozen(order: Order, event: e.Unfrozen) -> None:
+    order.frozen = False
+
+
+Closing = e.Confirmed | e.Closed | e.ClosedBySecurity | e.DisputeResolved
+
+
+def _closing(order: Order, event: Closing) -> None:
+    order.disputed = order.frozen = order.refund_failed = False
+    order.confirmed = order.confirmed or type(event) is e.Confirmed
+    order.closure_reason = closure_reason(event)
+    order.closed_by = event.actor
+    order.closed_at = event.occurred_at
+    order.dispute_until = event.dispute_until
+    order.feedback_until = event.feedback_until
+    order.refund_by = None if type(event) is e.Confirmed else event.refund_by
+    _move(order, event)
+
+
+def closure_reason(event: Closing) -> str:
+    """Return the closure reason that a closing event gives."""
+    match event:
+        case e.Confirmed():
+            return "confirmed"
+        case e.ClosedBySecurity():
+            return "security"
+        case e.DisputeResolved():
+            return "dispute-resolved"
+        case e.Closed():
+            return event.reason or "unknown"
+
+
+def _refunded(order: Order, event: e.Refunded) -> None:
+    order.refund_failed = False
+    order.refunded += money.minor(event.amount)
+    _move(order, event)
+
+
+def _refund_failed(order: Order, event: e.RefundFailed) -> None:
+    order.refund_failed = True
+
+
+def _move(order: Order, event: Closing | e.Refunded) -> None:
+    if type(event) is not e.Confirmed and event.to_buyer is not None:
+        order.to_buyer += money.minor(event.to_buyer)
+    if type(event) is not e.ClosedBySecurity and event.to_seller is not None:
+        order.to_seller += money.minor(event.to_seller)
+
+
+_APPLY: dict[type[e.Event], Callable[[Order, Any], None]] = {
+    e.Placed: _placed,
+    e.Paid: _paid,
+    e.Verified: _ship_by,
+    e.ProcessingExtended: _ship_by,
+    e.CancelRequested: _cancel_requested,
+    e.CancelDeclined: _cancel_declined,
+    e.Shipped: _protected_until,
+    e.DeliveryScan: _delivered,
+    e.ProtectionExtended: _protected_until,
+    e.DisputeOpened: _dispute_opened,
+    e.DisputeWithdrawn: _dispute_withdrawn,
+    e.Frozen: _frozen,
+    e.Unfrozen: _unfrozen,
+    e.Confirmed: _closing,
+    e.Closed: _closing,
+    e.ClosedBySecurity: _closing,
+    e.DisputeResolved: _closing,
+    e.Refunded: _refunded,
+    e.RefundFailed: _refund_failed,
+}

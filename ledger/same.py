@@ -1,0 +1,94 @@
+"""When two facts are the same fact (R10), so that telling one twice records it once."""
+
+from decimal import Decimal
+from functools import cache
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from msgspec import Meta, Struct
+
+from ledger.errors import Refused
+from ledger.events import Amount, Event, Item, Recorded
+from ledger.order import Order
+
+_NOT_COMPARED = {"fact_id", "source", "note"}
+_AMOUNT = Amount.__metadata__[0]
+
+
+class Compared(NamedTuple):
+    """How a field is compared: `completed` ones only where both give it, `amount` ones by value."""
+
+    name: str
+    completed: bool
+    amount: bool
+
+
+@cache
+def compared(cls: type[Struct]) -> tuple[Compared, ...]:
+    """Return the fields of an event type that tell whether two facts are the same."""
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        Compared(name, any((meta.extra or {}).get("completed") for meta in _metas(hints[name])), _is_amount(hints[name]))
+        for name in cls.__struct_fields__
+        if name not in _NOT_COMPARED
+    )
+
+
+def _metas(hint: Any) -> list[Meta]:
+    return [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
+
+
+def _is_amount(hint: Any) -> bool:
+    return _AMOUNT in _metas(hint) or any(_is_amount(part) for part in get_args(hint))
+
+
+def already_recorded(order: Order, fact: Event) -> Recorded | None:
+    """Return the line that says the same as this fact, retracted ones included; refuse a fact_id used otherwise (R10)."""
+    if fact.fact_id is not None and fact.fact_id in order.fact_ids:
+        recorded = order.fact_ids[fact.fact_id]
+        if same_content(recorded.event, fact):
+            return recorded
+        raise Refused(
+            "R10",
+            f"order {order.order_id}: fact_id {fact.fact_id!r} is already used for another fact (seq {recorded.seq})",
+            why="a fact_id names one fact of the order, and this one says something else (R10)",
+            hint="if it is another fact, give it its own fact_id; if the first was wrong, retract it",
+        )
+    if order.last_occurred_at is None or fact.occurred_at > order.last_occurred_at:
+        return None
+    return next((recorded for recorded in order.history if _same_without_id(order, recorded, fact)), None)
+
+
+def _same_without_id(order: Order, recorded: Recorded, fact: Event) -> bool:
+    event = recorded.event
+    if event.fact_id is not None and fact.fact_id is not None:
+        return False
+    if recorded.version in order.retracted and event.fact_id is None and fact.fact_id is not None:
+        return False
+    return same_content(event, fact)
+
+
+def same_content(event: Event, fact: Event) -> bool:
+    """Return whether a recorded event and a fact say the same, but for what only one of them could know."""
+    if type(event) is not type(fact) or event.occurred_at != fact.occurred_at:
+        return False
+    return all(_same_field(field, event, fact) for field in compared(type(event)))
+
+
+def _same_field(field: Compared, event: Event, fact: Event) -> bool:
+    theirs, ours = getattr(event, field.name), getattr(fact, field.name)
+    if theirs == ours or (field.completed and ours is None):
+        return True
+    if field.amount and isinstance(theirs, str) and isinstance(ours, str):
+        return Decimal(theirs) == Decimal(ours)
+    if field.completed and field.amount and theirs is None:
+        return Decimal(ours) == 0  # a zero amount is left out of the line
+    if field.name == "items" and theirs is not None and ours is not None and len(theirs) == len(ours):
+        return all(_same_item(a, b) for a, b in zip(theirs, ours, strict=True))
+    return False
+
+
+def _same_item(a: Item, b: Item) -> bool:
+    return all(
+        Decimal(getattr(a, name)) == Decimal(getattr(b, name)) if name == "price" else getattr(a, name) == getattr(b, name)
+        for name in a.__struct_fields__
+    )
