@@ -1,0 +1,32 @@
+# The two commands a reader needs; both make .venv where it is missing and install again only what has changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
+
+.PHONY: demo test
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(BIN)/orderledger demo "$$folder/ledger"
+
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto --cov --cov-report=term
+
+# The one install serves the other too: a development install has everything the demo needs.
+$(VENV)/.installed: pyproject.toml $(SOURCES) | $(VENV)/bin/python
+	@if [ ! -e $(VENV)/.installed-dev ]; then $(BIN)/python -m pip install --quiet --disable-pip-version-check .; fi
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "orderledger needs Python 3.11 or newer; say which with make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,130 @@
+"""The entry of the command line: finds the verb, runs it, and prints what went wrong once."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from typer._click import Command
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
+from typer.core import TyperGroup
+
+from ledger.errors import LedgerError
+
+VERBS = (
+    "init",
+    "record",
+    "import",
+    "retract",
+    "list",
+    "show",
+    "log",
+    "money",
+    "audit",
+    "sql",
+    "schema",
+    "policy",
+    "repair",
+    "rebuild",
+    "demo",
+)
+"""Every command, in the order of the help. `import` lives in `commands/import_.py`, the others in their own name."""
+
+
+class Verbs(TyperGroup):
+    """The commands by name: a verb's module is imported when the verb is asked for, so that one does not pay for all.
+
+    A module gives `command`: a function with Typer's annotations, or a ready group.
+    """
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"commands.{'import_' if cmd_name == 'import' else cmd_name.replace('-', '_')}")
+        if isinstance(module.command, TyperGroup):
+            return module.command
+        verb = typer.Typer(add_completion=False, rich_markup_mode=None)
+        verb.command(cmd_name)(module.command)
+        return typer.main.get_command(verb)
+
+
+app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback()
+def orderledger(
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", metavar="DIR", help="the ledger folder; else $ORDERLEDGER, else .orderledger/ upwards"),
+    ] = None,
+) -> None:
+    """Keep the life of marketplace orders: what happened, why each was closed, and where the money is."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit code; whatever went wrong is on stderr in at most three lines."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        code = 0
+    except LedgerError as error:
+        _explain(error.what, error.why, error.hint)
+        code = error.exit_code
+    except UsageError as error:
+        code = _explain_usage(error)
+    except KeyboardInterrupt:
+        code = 130
+    except OSError as error:
+        _discard_output()
+        _explain(f"cannot read or write: {error.strerror or error}", str(error.filename or ""))
+        code = 7
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    if "_ORDERLEDGER_COMPLETE" in os.environ:
+        command.main(arguments, prog_name="orderledger")
+    try:
+        with command.make_context("orderledger", arguments) as ctx:
+            command.invoke(ctx)
+    except typer.Exit as finished:
+        return finished.exit_code
+    return 0
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _discard_output() -> None:
+    """Point stdout nowhere, so that the interpreter's last flush has nothing to complain about."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _explain_usage(error: UsageError) -> int:
+    if isinstance(error, NoArgsIsHelpError):
+        typer.echo(error.message, err=True)
+        return error.exit_code
+    path = error.ctx.command_path if error.ctx else "orderledger"
+    _explain(error.format_message(), hint=f"see `{path} --help`")
+    return error.exit_code
+
+
+def _explain(what: str, why: str = "", hint: str = "") -> None:
+    from commands.render import safe
+
+    for label, text in (("error", what), ("why", why), ("hint", hint)):
+        if text:
+            typer.echo(f"{label}: {safe(text)}", err=True)
