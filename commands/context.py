@@ -35,9 +35,7 @@ Now = Annotated[str | None, typer.Option("--now", metavar="T", help="take T for 
 Tz = Annotated[
     str, typer.Option("--tz", metavar="ZONE", help="time zone of printed times, and of times given without one")
 ]
-NoColor = Annotated[
-    bool, typer.Option("--no-color", envvar="NO_COLOR", show_envvar=False, help="print without colours")
-]
+NoColor = Annotated[bool, typer.Option("--no-color", help="print without colours, as with $NO_COLOR")]
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")
 ]

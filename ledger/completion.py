@@ -250,10 +250,10 @@ def _closing(order: Order, fact: Closing, policy: Policy, *, to_buyer: int, to_s
         "dispute_until": _due(fact.dispute_until, _window(fact, _dispute_days(fact, policy))),
         "feedback_until": _due(fact.feedback_until, _window(fact, _feedback_days(order, fact, policy))),
     }
-    if type(fact) is not e.Confirmed:
+    if not isinstance(fact, e.Confirmed):
         changes["to_buyer"] = money.text(to_buyer, order.currency) if to_buyer else None
         changes["refund_by"] = _due(fact.refund_by, _refund_by(fact, policy) if to_buyer else None)
-    if type(fact) is not e.ClosedBySecurity:
+    if not isinstance(fact, e.ClosedBySecurity):
         changes["to_seller"] = money.text(to_seller, order.currency) if to_seller else None
     return changes
 

@@ -265,7 +265,7 @@ def _closing(order: Order, event: Closing) -> None:
     order.closed_at = event.occurred_at
     order.dispute_until = event.dispute_until
     order.feedback_until = event.feedback_until
-    order.refund_by = None if type(event) is e.Confirmed else event.refund_by
+    order.refund_by = None if isinstance(event, e.Confirmed) else event.refund_by
     _move(order, event)
 
 
@@ -293,9 +293,9 @@ def _refund_failed(order: Order, event: e.RefundFailed) -> None:
 
 
 def _move(order: Order, event: Closing | e.Refunded) -> None:
-    if type(event) is not e.Confirmed and event.to_buyer is not None:
+    if not isinstance(event, e.Confirmed) and event.to_buyer is not None:
         order.to_buyer += money.minor(event.to_buyer)
-    if type(event) is not e.ClosedBySecurity and event.to_seller is not None:
+    if not isinstance(event, e.ClosedBySecurity) and event.to_seller is not None:
         order.to_seller += money.minor(event.to_seller)
 
 

@@ -11,7 +11,7 @@ from ledger.events import Amount, Event, Item, Recorded
 from ledger.order import Order
 
 _NOT_COMPARED = {"fact_id", "source", "note"}
-_AMOUNT = Amount.__metadata__[0]
+_AMOUNT = get_args(Amount)[1]
 
 
 class Compared(NamedTuple):
