@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 FOLDER = ".orderledger"
 
-Output = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
+Format = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
 
 OutputOption = Annotated[
-    Output | None, typer.Option("--output", "-o", help="how to print; a terminal gets table, a pipe csv")
+    Format | None, typer.Option("--output", "-o", help="how to print; a terminal gets table, a pipe csv")
 ]
 ToOption = Annotated[
     Path | None,

@@ -43,9 +43,11 @@ class Verbs(TyperGroup):
     """
 
     def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Name the commands, in the order of the help."""
         return list(VERBS)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Command | None:
+        """Import the module of a command and make the command; None when there is no such command."""
         if cmd_name not in VERBS:
             return None
         module = import_module(f"commands.{'import_' if cmd_name == 'import' else cmd_name.replace('-', '_')}")
@@ -63,7 +65,7 @@ app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=Fal
 def orderledger(
     ledger: Annotated[
         Path | None,
-        typer.Option("--ledger", metavar="DIR", help="the ledger folder; else $ORDERLEDGER, else .orderledger/ upwards"),
+        typer.Option("--ledger", metavar="DIR", help="ledger folder; else $ORDERLEDGER, else the nearest .orderledger/"),
     ] = None,
 ) -> None:
     """Keep the life of marketplace orders: what happened, why each was closed, and where the money is."""

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from ledger import events as e
 from ledger.completion import COMPLETE
 from ledger.errors import Malformed, Refused
-from ledger.lifecycle import Cell
 from ledger.order import Order, fold, row_of, shown
 from ledger.policy import Policy
 from ledger.same import already_recorded
@@ -40,7 +39,6 @@ ADVICE = frozenset({"tracking-check-digit", "ambiguous-time"})
 _MOVES_WITH_A_GAP = (e.Verified, e.Shipped, e.DeliveryScan, e.Confirmed)
 _REVIEWS_A_CLOSING = (e.DisputeOpened, e.DisputeResolved, e.DisputeWithdrawn)
 _MAY_COME_LATE = (e.Scanned, e.DeliveryScan)
-_WITH_TRACKING = (e.Shipped, e.Scanned, e.DeliveryScan, e.CancelDeclined)
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -67,8 +65,8 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     _check_not_future(fact, policy, now)
     if type(fact) is e.Retracted:
         return _take_back(order, fact, actor)
-    cell = _check_lifecycle(order, fact)
-    odd = _check_dispute_on_closed(order, fact) if cell.verdict == "R12" else _flag_of(cell, order, fact)
+    verdict, base = _check_lifecycle(order, fact)
+    odd = () if verdict == "ok" else _flag_of(verdict, base, order, fact)
     late = order.effective_at is not None and fact.occurred_at < order.effective_at
     if late and not isinstance(fact, _MAY_COME_LATE):
         odd += ("out-of-order",)
@@ -77,7 +75,7 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     event, flags = _complete(order, fact, actor, policy)
     return Decision(
         event,
-        _status_after(order, event),
+        _status_after(order, event, base),
         odd + flags if flags else odd,
         order.effective_at if late else None,
     )
@@ -152,8 +150,8 @@ def _check_not_future(fact: e.Fact, policy: Policy, now: datetime) -> None:
         )
 
 
-def _check_lifecycle(order: Order, fact: e.Fact) -> Cell:
-    """Return the cell that judges the fact: verdict ok, odd or R12."""
+def _check_lifecycle(order: Order, fact: e.Fact) -> tuple[str, str]:
+    """Return the verdict, ok, odd or R12, and the base status after the fact."""
     row = row_of(fact)
     own = row[order.base]
     reviews = order.disputed and order.base == "closed" and not isinstance(fact, _REVIEWS_A_CLOSING)
@@ -170,7 +168,7 @@ def _check_lifecycle(order: Order, fact: e.Fact) -> Cell:
         raise _refuse_by_lifecycle(order, fact)
     if type(fact) is e.DisputeOpened and order.base == "closed":
         _check_something_left(order)
-    return Cell(verdict, own.next if own.verdict != "no" else order.base)
+    return verdict, order.base if own.verdict == "no" else own.next
 
 
 def _refuse_by_lifecycle(order: Order, fact: e.Fact) -> Refused:
@@ -196,22 +194,18 @@ def _check_something_left(order: Order) -> None:
         )
 
 
-def _check_dispute_on_closed(order: Order, fact: e.Fact) -> tuple[str, ...]:
-    in_window = order.dispute_until is not None and fact.occurred_at <= order.dispute_until
-    return () if in_window or order.closure_reason == "unknown" else ("after-window",)
-
-
-def _flag_of(cell: Cell, order: Order, fact: e.Fact) -> tuple[str, ...]:
-    """Return the one flag of an odd cell."""
-    if cell.verdict != "odd":
-        return ()
+def _flag_of(verdict: str, base: str, order: Order, fact: e.Fact) -> tuple[str, ...]:
+    """Return the one flag of an odd verdict; R12 has its own, and none within the window."""
+    if verdict == "R12":
+        in_window = order.dispute_until is not None and fact.occurred_at <= order.dispute_until
+        return () if in_window or order.closure_reason == "unknown" else ("after-window",)
     if type(fact) is e.Closed and fact.reason in (None, "unknown"):
         return ("unknown-cause",)
     if order.base == "closed":
         return ("after-closing",)
     may_gap = isinstance(fact, _MOVES_WITH_A_GAP) or (type(fact) is e.Closed and fact.reason == "protection-expired")
     undisturbed = not (order.disputed or order.frozen)
-    return ("gap",) if may_gap and undisturbed and cell.next != order.base else ("out-of-turn",)
+    return ("gap",) if may_gap and undisturbed and base != order.base else ("out-of-turn",)
 
 
 def _complete(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> tuple[e.Fact, tuple[str, ...]]:
@@ -228,14 +222,13 @@ def _complete(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> tup
 
 
 def _tracking_flag(fact: e.Fact) -> tuple[str, ...]:
-    if isinstance(fact, _WITH_TRACKING) and fact.tracking is not None and wrong_check_digit(fact.tracking):
+    tracking = getattr(fact, "tracking", None)
+    if tracking is not None and wrong_check_digit(tracking):
         return ("tracking-check-digit",)
     return ()
 
 
-def _status_after(order: Order, event: e.Fact) -> str:
-    cell = row_of(event)[order.base]
-    base = order.base if cell.verdict == "no" else cell.next
+def _status_after(order: Order, event: e.Fact, base: str) -> str:
     kind = type(event)
     if kind.closing:
         return base
