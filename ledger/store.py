@@ -1,0 +1,489 @@
+"""The event store: the log's segments, its lock, durable appends and repair. Nothing else writes the log.
+
+A position is one int: the segment's ordinal (0 for the first) << 40 | the byte offset in it. Lines are handed out
+without their newline. Nothing here holds more than one block of the log in memory.
+"""
+
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from ledger.disk import (
+    BLOCK_BYTES,
+    REPAIR,
+    STAYS,
+    Disk,
+    Draft,
+    LogFile,
+    complete_bytes,
+    failed,
+    line_at,
+    line_before,
+    split_lines,
+    write_all,
+)
+from ledger.errors import Damaged, Locked, StorageFailed
+from ledger.events import Recorded
+
+Position = int
+
+OFFSET_BITS = 40
+OFFSET_MASK = (1 << OFFSET_BITS) - 1
+POLL_SECONDS = 0.005
+
+_NAME = re.compile(r"[0-9]{12}\.jsonl")
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Recorded)
+
+
+def encode(recorded: Recorded) -> bytes:
+    """One line of the log with its CRC and newline; `recorded.crc` must be empty."""
+    body = _ENCODER.encode(recorded)[:-1]
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def decode(line: bytes) -> Recorded:
+    """The event on a line (without newline), checked against its CRC and the schema; Damaged otherwise."""
+    body = line[:-18]
+    if line[-18:] != b',"crc":"%08x"}' % crc32(body):
+        raise Damaged("a line of the log is damaged", why="its bytes do not match its CRC", hint=REPAIR)
+    try:
+        return _DECODER.decode(line)
+    except msgspec.DecodeError as error:
+        raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
+
+
+class Snapshot(NamedTuple):
+    """The log as it stood at one moment: its segments in order, each up to its last newline."""
+
+    files: tuple[LogFile, ...]
+
+    @property
+    def end(self) -> Position:
+        """The position after the last line."""
+        return position(len(self.files) - 1, self.files[-1].size) if self.files else 0
+
+    def bytes_after(self, start: Position) -> int:
+        """How many bytes of lines follow a position."""
+        ordinal, offset = divmod(start, 1 << OFFSET_BITS)
+        return sum(file.size for file in self.files[ordinal:]) - offset
+
+
+class End(NamedTuple):
+    """The end of the log: the last line's seq and instant (0 and None when empty), and the position after it."""
+
+    seq: int
+    recorded_at: datetime | None
+    position: Position
+
+
+class Damage(NamedTuple):
+    """The first bad line: its segment cut before it, its ordinal, its line number (from 1), the seq due there."""
+
+    file: LogFile
+    ordinal: int
+    line: int
+    seq: int
+    problem: str
+
+
+def position(ordinal: int, offset: int) -> Position:
+    """The position of a byte offset in a segment."""
+    return ordinal << OFFSET_BITS | offset
+
+
+class EventStore:
+    """The log of one ledger folder: readers take snapshots without a lock, one writer at a time holds `lock`."""
+
+    def __init__(self, path: Path, *, segment_bytes: int = 67108864, disk: Disk | None = None) -> None:
+        self.path = path
+        self.events_dir = path / "events"
+        self.rejects_dir = path / "rejects"
+        self.segment_bytes = segment_bytes
+        self.disk = disk or Disk()
+        self.repaired: list[str] = []
+        self._locked = False
+        self._fd: int | None = None
+        self._paths: list[Path] = []
+        self._readers: dict[int, int] = {}
+        self._tail = LogFile(0, self.events_dir, 0)
+        self._last_line = b""
+        _owned(path)
+        _owned(self.events_dir)
+
+    # Reading: no lock.
+
+    def snapshot(self) -> Snapshot:
+        """The complete lines of this moment; takes no lock. Damaged when the segments' names make no log."""
+        files = self._files()
+        while files:
+            first_seq, path, size = files[-1]
+            size = complete_bytes(path, size)
+            files[-1] = LogFile(first_seq, path, size)
+            if size:
+                break
+            files.pop()
+        return Snapshot(tuple(files))
+
+    def lines(self, start: Position = 0, snapshot: Snapshot | None = None) -> Iterator[tuple[Position, bytes]]:
+        """Every complete line from a position on; Damaged where a segment does not end with its line."""
+        files = (snapshot or self.snapshot()).files
+        first, offset = divmod(start, 1 << OFFSET_BITS)
+        for ordinal in range(first, len(files)):
+            file, at = files[ordinal], position(ordinal, offset)
+            for line in split_lines(file, offset):
+                yield at, line
+                at += len(line) + 1
+            if at & OFFSET_MASK != file.size:
+                raise Damaged(f"{file.path.name}: a line is not ended", why="the segment was cut", hint=REPAIR)
+            offset = 0
+
+    def read_line(self, at: Position) -> bytes:
+        """The line that starts at a position; Damaged when none ends after it."""
+        fd, path = self._reader(at >> OFFSET_BITS)
+        return line_at(fd, at & OFFSET_MASK, path)
+
+    def line_before(self, at: Position) -> bytes:
+        """The line that ends right before a position; Damaged when none does."""
+        fd, path = self._reader(at >> OFFSET_BITS)
+        return line_before(fd, at & OFFSET_MASK, path)
+
+    def first_damage(self) -> Damage | None:
+        """The first line that does not parse, match its CRC or follow its predecessor; None when all are good."""
+        files = self.snapshot().files
+        seq = 1
+        for ordinal, file in enumerate(files):
+            offset, number, problem = 0, 1, ""
+            if file.first_seq != seq:
+                problem = f"the segment's name says seq {file.first_seq}, due is {seq}"
+            for line in () if problem else split_lines(file, 0):
+                problem = _problem(line, seq)
+                if problem:
+                    break
+                offset, number, seq = offset + len(line) + 1, number + 1, seq + 1
+            if not problem and offset != file.size:
+                problem = "the line is not ended"
+            if problem:
+                return Damage(file._replace(size=offset), ordinal, number, seq, problem)
+        return None
+
+    # Writing: under the lock.
+
+    @contextmanager
+    def lock(self, wait: float) -> Iterator[None]:
+        """Be the only writer; Locked after `wait` seconds. The writer's methods are used inside it."""
+        assert not self._locked
+        fd = self._acquire(wait)
+        self._locked = True
+        self._forget()
+        try:
+            yield
+        finally:
+            self._locked = False
+            self._let_go()
+            os.close(fd)
+
+    def ready(self) -> End:
+        """Make the end of the log fit to build on, and say where it is; Damaged when its last line is bad.
+
+        An unterminated last line is moved to rejects/ (said in `repaired`). Lines that this object did not leave there
+        itself are synced: their writer may have been killed before it did.
+        """
+        assert self._locked
+        try:
+            files = self._mended()
+            if not files:
+                self._tail, self._last_line = LogFile(0, self.events_dir, 0), b""
+                return End(0, None, 0)
+            tail = files[-1]
+            fd = self._open_tail(tail.path)
+            line = line_before(fd, tail.size, tail.path)
+            if (tail, line) != (self._tail, self._last_line):
+                self.disk.sync(fd)
+                self.disk.sync_folder(self.events_dir)
+        except OSError as error:
+            self._let_go()
+            raise failed(error) from error
+        last = decode(line)
+        first = decode(line_at(fd, 0, tail.path))
+        if first.seq != tail.first_seq:
+            raise Damaged(f"{tail.path.name} begins with seq {first.seq}", why="its name says otherwise", hint=REPAIR)
+        self._tail, self._last_line = tail, line
+        return End(last.seq, last.recorded_at, position(len(files) - 1, tail.size))
+
+    def append(self, chunk: bytes, first_seq: int, last_seq: int) -> Position:
+        """Write complete lines, sync, and return where they start; after StorageFailed the log is as it was."""
+        assert self._locked, "append needs the lock"
+        assert chunk.endswith(b"\n"), "append takes complete lines"
+        assert first_seq <= last_seq, "a chunk has at least one line"
+        tail = self._tail
+        if not tail.size or tail.size + len(chunk) > self.segment_bytes or _sealed(tail.path):
+            return self._begin(chunk, first_seq)
+        try:
+            fd = self._open_tail(tail.path)
+            write_all(self.disk, fd, chunk)
+            self.disk.sync(fd)
+        except OSError as error:
+            raise self._undo(error) from error
+        self._tail = tail._replace(size=tail.size + len(chunk))
+        self._last_line = _last(chunk)
+        return position(len(self._paths) - 1, tail.size)
+
+    def draft(self) -> Draft:
+        """A new draft beside the segments; StorageFailed."""
+        try:
+            return Draft(self.events_dir, self.disk)
+        except OSError as error:
+            raise failed(error) from error
+
+    def adopt(self, draft: Draft, first_seq: int) -> Position:
+        """Make a draft the next segment, whole and durable, and return where it starts; StorageFailed."""
+        assert self._locked, "adopt needs the lock"
+        assert draft.size, "a segment has at least one line"
+        path = self.events_dir / f"{first_seq:012d}.jsonl"
+        try:
+            draft.sync()
+            last_line = draft.last_line()
+            self.disk.rename(draft.path, path)
+            self.disk.sync_folder(self.events_dir)
+        except OSError as error:
+            raise self._take_back(path, error) from error
+        finally:
+            draft.close()
+        self._let_go()
+        if self._paths:
+            self.disk.seal(self._paths[-1])
+        self._paths.append(path)
+        self._tail, self._last_line = LogFile(first_seq, path, draft.size), last_line
+        return position(len(self._paths) - 1, 0)
+
+    def repair(self, covered: int) -> str:
+        """Move everything from the first bad line of the last segment to rejects/, and say what was done.
+
+        `covered` is the size of the greatest published checkpoint (0: none). Damaged when the bad line is in an earlier
+        segment or covered: then nothing is touched.
+        """
+        assert self._locked
+        try:
+            self._mended()
+            damage = self.first_damage()
+            if damage is None:
+                return self.repaired[-1] if self.repaired else "nothing is wrong with the log"
+            where = f"{damage.file.path.name}, line {damage.line} (seq {damage.seq}): {damage.problem}"
+            backup = "nothing was moved; bring the segment back from a backup"
+            if damage.ordinal != len(self._paths) - 1:
+                raise Damaged(where, why="only the end of the last segment can be moved away", hint=backup)
+            if damage.seq <= covered:
+                raise Damaged(where, why=f"a published checkpoint covers seq 1 to {covered}", hint=backup)
+            return f"{where}; {self._move_away('damaged', damage.file)}"
+        except OSError as error:
+            raise failed(error) from error
+
+    # Inside.
+
+    def _files(self) -> list[LogFile]:
+        """The segments in order with the bytes they have; names of temporary and foreign files are passed over."""
+        found = []
+        with os.scandir(self.events_dir) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or not entry.name.endswith(".jsonl"):
+                    continue
+                about = entry.stat(follow_symlinks=False)
+                if not _NAME.fullmatch(entry.name) or not stat.S_ISREG(about.st_mode):
+                    raise Damaged(
+                        f"events/{entry.name} is no segment of the log",
+                        why="segments are plain files named by their first seq in 12 digits",
+                        hint="move it out of events/",
+                    )
+                found.append(LogFile(int(entry.name[:12]), self.events_dir / entry.name, about.st_size))
+        found.sort()
+        if found and found[0].first_seq != 1:
+            raise Damaged(
+                f"the log begins with seq {found[0].first_seq}",
+                why="the segments before it are missing",
+                hint="bring them back from a backup",
+            )
+        self._paths = [file.path for file in found]
+        return found
+
+    def _reader(self, ordinal: int) -> tuple[int, Path]:
+        """A descriptor that reads a segment, kept open; Damaged when there is no such segment."""
+        if ordinal >= len(self._paths):
+            self._files()
+        if ordinal >= len(self._paths):
+            raise Damaged(f"the log has no segment {ordinal + 1}", hint=REPAIR)
+        path = self._paths[ordinal]
+        fd = self._readers.get(ordinal)
+        if fd is None:
+            if len(self._readers) >= 64:
+                self._forget()
+            fd = self._readers[ordinal] = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return fd, path
+
+    def _forget(self) -> None:
+        """Close the descriptors that read: another writer may have replaced what they show."""
+        for fd in self._readers.values():
+            os.close(fd)
+        self._readers.clear()
+
+    def _acquire(self, wait: float) -> int:
+        """A descriptor of the lock file that holds the lock."""
+        try:
+            fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise failed(error) from error
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fd
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(fd)
+                    raise Locked(
+                        f"another command is writing into {self.path}",
+                        why=f"it did not finish within {wait:g} s",
+                        hint="try again, or give it more time with --wait SECONDS",
+                    ) from None
+                time.sleep(POLL_SECONDS)
+            except OSError as error:
+                os.close(fd)
+                raise failed(error) from error
+
+    def _open_tail(self, path: Path) -> int:
+        """The descriptor that appends to the last segment during one hold of the lock."""
+        if self._fd is None:
+            flags = os.O_RDONLY if _sealed(path) else os.O_RDWR | os.O_APPEND
+            self._fd = self.disk.open(path, flags)
+        return self._fd
+
+    def _let_go(self) -> None:
+        """Close the descriptor that appends."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            self.disk.close(fd)
+
+    def _begin(self, chunk: bytes, first_seq: int) -> Position:
+        """Begin a segment with its first lines."""
+        try:
+            draft = Draft(self.events_dir, self.disk)
+        except OSError as error:
+            raise failed(error) from error
+        try:
+            draft.append(chunk)
+        except StorageFailed:
+            draft.close()
+            raise
+        return self.adopt(draft, first_seq)
+
+    def _take_back(self, path: Path, error: OSError) -> StorageFailed:
+        """Remove a segment that was not born durably."""
+        try:
+            self.disk.unlink(path)
+            self.disk.sync_folder(self.events_dir)
+        except FileNotFoundError:
+            return failed(error)
+        except OSError as again:
+            return failed(error, also=STAYS.format(again.strerror))
+        return failed(error)
+
+    def _undo(self, error: OSError) -> StorageFailed:
+        """Cut the last segment back to what it was, through a new descriptor: a failed sync is not tried again."""
+        try:
+            self._let_go()
+            fd = self._open_tail(self._tail.path)
+            self.disk.truncate(fd, self._tail.size)
+            self.disk.sync(fd)
+        except OSError as again:
+            return failed(error, also=STAYS.format(again.strerror))
+        finally:
+            self._let_go()
+        return failed(error)
+
+    def _mended(self) -> list[LogFile]:
+        """The segments, after an unterminated last line was moved away."""
+        files = self._files()
+        if files:
+            tail = files[-1]
+            size = complete_bytes(tail.path, tail.size)
+            if size != tail.size:
+                moved = self._move_away("torn", tail._replace(size=size))
+                self.repaired.append(f"the last line of the log was torn: {moved}")
+                return self._files()
+            if not size:
+                raise Damaged(f"{tail.path.name} is empty", why="a segment has at least one line", hint=REPAIR)
+        return files
+
+    def _move_away(self, kind: str, keep: LogFile) -> str:
+        """Copy what follows `keep.size` bytes of a segment to rejects/, and only then cut it off; both durable."""
+        self._let_go()
+        os.chmod(keep.path, 0o600)
+        source = self.disk.open(keep.path, os.O_RDWR)
+        try:
+            target, moved = self._copy(source, keep, kind)
+            if keep.size:
+                self.disk.truncate(source, keep.size)
+                self.disk.sync(source)
+        finally:
+            self.disk.close(source)
+        if not keep.size:
+            self.disk.unlink(keep.path)
+            self.disk.sync_folder(self.events_dir)
+        return f"{moved} bytes moved to rejects/{target.name}"
+
+    def _copy(self, source: int, keep: LogFile, kind: str) -> tuple[Path, int]:
+        """Copy a segment's end to a new file in rejects/ and sync it; the file and how many bytes."""
+        self.rejects_dir.mkdir(mode=0o700, exist_ok=True)
+        path = self.rejects_dir / f"{kind}-{keep.first_seq:012d}-{keep.size}"
+        while path.exists():
+            path = path.with_name(path.name + "-again")
+        fd = self.disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        offset = keep.size
+        try:
+            while block := os.pread(source, BLOCK_BYTES, offset):
+                write_all(self.disk, fd, block)
+                offset += len(block)
+            self.disk.sync(fd)
+        finally:
+            self.disk.close(fd)
+        self.disk.sync_folder(self.rejects_dir)
+        return path, offset - keep.size
+
+
+def _owned(path: Path) -> None:
+    """Refuse a folder that is not there or belongs to somebody else, also behind a symlink."""
+    try:
+        owners = {os.lstat(path).st_uid, (about := os.stat(path)).st_uid}
+    except OSError as error:
+        raise Damaged(f"{path} is no ledger", why=error.strerror or "", hint="`orderledger init` makes one") from error
+    if not stat.S_ISDIR(about.st_mode) or owners != {os.geteuid()}:
+        raise Damaged(f"{path} is not yours", why="a ledger belongs to one user", hint="use --ledger DIR")
+
+
+def _sealed(path: Path) -> bool:
+    """Whether a segment is closed for appending."""
+    return not os.stat(path).st_mode & stat.S_IWUSR
+
+
+def _last(chunk: bytes) -> bytes:
+    """The last line of complete lines."""
+    return chunk[chunk.rfind(b"\n", 0, -1) + 1 : -1]
+
+
+def _problem(line: bytes, seq: int) -> str:
+    """What is wrong with the line due at `seq`, or nothing."""
+    try:
+        found = decode(line).seq
+    except Damaged as damaged:
+        return damaged.why
+    return "" if found == seq else f"it says seq {found}, due is {seq}"
