@@ -1,0 +1,100 @@
+"""The ledger's own format: one fact a line, as JSON; also the lines of a rejects file, which hold such a fact."""
+
+import msgspec
+from msgspec import Struct
+
+from ledger.errors import Malformed
+from ledger.events import TYPES, Fact
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is refused (design: limits)."""
+
+
+class Reject(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A refused line of an import: where it stood, the rule that refused it, why, and the line itself.
+
+    `line` counts from 1, blank lines included. The line is in `text`, or in `bytes` (base64) if it is not UTF-8.
+    """
+
+    file: str
+    line: int
+    rule: str
+    reason: str
+    text: str | None = None
+    bytes: bytes | None = None
+
+
+class _Kept(Struct, frozen=True):
+    """What is needed of a rejects line to try it again."""
+
+    reason: str
+    rule: str
+    text: str | None = None
+    bytes: bytes | None = None
+
+
+_fact = msgspec.json.Decoder(Fact)
+_kept = msgspec.json.Decoder(_Kept)
+
+
+def parse(line: bytes) -> Fact:
+    """Return the fact of a line; raise Malformed, with what to change, where it is none."""
+    if len(line) > MAX_LINE_BYTES:
+        raise Malformed("the line is longer than 1 MiB", why="a fact is small", hint="is this really a facts log?")
+    try:
+        fact = _fact.decode(line)
+    except msgspec.ValidationError as error:
+        kept = _reject_in(line)
+        if kept is not None:
+            return parse(kept)
+        raise _explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(
+            f"not a line of JSON: {error}", why="a facts log has one JSON object a line, in UTF-8", hint="see: orderledger schema"
+        ) from None
+    if b"\\u0000" in line and "\0" in repr_text(fact):
+        raise Malformed("the text holds a NUL character", why="no text of an order does", hint="remove \\u0000")
+    return fact
+
+
+def repr_text(fact: Fact) -> str:
+    """Return every text of a fact in one string, to look for characters that no text may hold."""
+    return "".join(_texts(msgspec.to_builtins(fact)))
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for part in value.values() for text in _texts(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in _texts(part)]
+    return []
+
+
+def _reject_in(line: bytes) -> bytes | None:
+    """Return the original line of a rejects line, or None if this is none."""
+    try:
+        kept = _kept.decode(line)
+    except msgspec.DecodeError:
+        return None
+    return kept.bytes if kept.text is None else kept.text.encode("utf-8")
+
+
+_HINTS = {
+    "with a timezone component": "give the time with its zone, such as 2024-03-01T10:00:00Z or +03:00",
+    "got `float`": "write amounts as text, in quotes, so that every digit is kept",
+    "got `int`": "write amounts and ids as text, in quotes, so that every digit is kept",
+    "unknown field": "see the fields of each type: orderledger schema; what has no field goes into note",
+    "missing required field `type`": f"give the type of event: {', '.join(TYPES)}",
+    "- at `$.type`": f"give a type of event: {', '.join(TYPES)}",
+    "Invalid enum value": "see the words a field takes: orderledger schema",
+    "missing required field": "see the fields of each type: orderledger schema",
+    "matching regex": "ids have no spaces, at most 128 characters; amounts are digits with at most one point",
+}
+
+
+def _explain(error: msgspec.ValidationError) -> Malformed:
+    message = str(error)
+    hint = next((hint for part, hint in _HINTS.items() if part in message), "see: orderledger schema")
+    return Malformed(f"malformed fact: {message}", why="a fact has exactly the fields of its type", hint=hint)
