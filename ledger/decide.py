@@ -81,6 +81,18 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     )
 
 
+def refuse_odd(fact: e.Fact, odd: tuple[str, ...], *, hint: str) -> None:
+    """Refuse a fact that carries a flag which is more than advice (R13)."""
+    serious = [flag for flag in odd if flag not in ADVICE]
+    if serious:
+        raise Refused(
+            "R13",
+            f"order {fact.order_id}: {_tag(fact)} is odd: {', '.join(serious)}",
+            why="; ".join(FLAGS[flag] for flag in serious),
+            hint=hint,
+        )
+
+
 def in_utc(instant: datetime) -> datetime:
     """Return the instant in UTC; one that no calendar holds is malformed."""
     try:

@@ -320,3 +320,23 @@ _APPLY: dict[type[e.Event], Callable[[Order, Any], None]] = {
     e.Refunded: _refunded,
     e.RefundFailed: _refund_failed,
 }
+
+
+def as_believed(
+    history: Iterable[e.Recorded], *, as_of: datetime | None = None, known_at: datetime | None = None
+) -> list[e.Recorded]:
+    """Return the lines recorded by `known_at`, of those the events in force that had happened by `as_of` (R23).
+
+    Without `as_of` retracted events and their retractions are kept, so that a reader can show the pair.
+    """
+    lines = [line for line in history if known_at is None or line.recorded_at <= known_at]
+    if as_of is None:
+        return lines
+    taken_back = {line.event.retracts for line in lines if isinstance(line.event, e.Retracted)}
+    return [
+        line
+        for line in lines
+        if line.version not in taken_back
+        and not isinstance(line.event, e.Retracted)
+        and (line.effective_at or line.event.occurred_at) <= as_of
+    ]

@@ -1,0 +1,215 @@
+"""A ledger: a folder with the log, the rules in force and what was derived; it joins the store and the decider."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct, ValidationError, convert
+
+from ledger import events as e
+from ledger.decide import decide, refuse_odd
+from ledger.disk import Disk, write_all
+from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConflict
+from ledger.formats.facts import Reject
+from ledger.importing import Import, Line, Summary
+from ledger.index import LAG_BYTES, Index, Mismatch, lines_of
+from ledger.order import Order, as_believed, fold
+from ledger.policy import Policy, load
+from ledger.same import already_recorded
+from ledger.store import EventStore, encode
+from ledger.writer import Writer
+
+FORMAT = 1
+"""The format of ledger folders that this program writes; newer ones are refused."""
+
+FOLDERS = ("events", "checkpoints", "rejects", "audits", "cache")
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """What ledger.toml says: the format, the ledger's id (128-bit hex), its birth, its policy, its segments' size."""
+
+    format: int
+    id: str
+    created_at: str
+    policy: str
+    segment_bytes: int
+
+
+class Receipt(Struct, frozen=True):
+    """The answer to a fact: the line it has in the log (without newline), and whether it was there before (R10)."""
+
+    recorded: e.Recorded
+    line: bytes
+    duplicate: bool
+
+
+class Ledger:
+    """One ledger folder, opened. `warnings` is what a command should say on stderr when it is done."""
+
+    def __init__(self, path: Path, config: Config, policy: Policy) -> None:
+        self.path = path
+        self.config = config
+        self.policy = policy
+        self.warnings: list[str] = []
+        self.store = EventStore(path, segment_bytes=config.segment_bytes)
+        self.index = Index(path / "cache" / "index.sqlite")
+
+    @classmethod
+    def create(cls, path: Path, *, policy: str, now: datetime, ledger_id: str) -> "Ledger":
+        """Make a new ledger folder; Usage where there is one already, StorageFailed where the disk refuses."""
+        load(policy)
+        if (path / "ledger.toml").exists() or (path.exists() and any(path.iterdir())):
+            raise Usage(
+                f"{path} is there already and not empty",
+                why="a new ledger begins in a new or empty folder",
+                hint="name another folder, or use the ledger that is there with --ledger",
+            )
+        config = Config(format=FORMAT, id=ledger_id, created_at=f"{now:%Y-%m-%dT%H:%M:%SZ}", policy=policy, segment_bytes=64 << 20)
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+            for name in FOLDERS:
+                (path / name).mkdir(mode=0o700)
+            _write_config(path, config)
+        except OSError as error:
+            raise StorageFailed(f"cannot make a ledger in {path}", why=error.strerror or "") from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "Ledger":
+        """Open a ledger folder; Damaged where there is none, it is of a newer format, or not mine."""
+        config = _read_config(path)
+        overrides = path / "policy.toml"
+        return cls(path, config, load(config.policy, overrides.read_bytes() if overrides.exists() else None))
+
+    def history(self, order_id: str) -> list[e.Recorded]:
+        """Return every line of an order, oldest first; none when nobody ever placed it."""
+        self.index.look(self.store)
+        try:
+            return lines_of(self.store, self.index, order_id)
+        except Mismatch:
+            return lines_of(self.store, None, order_id)
+        finally:
+            self.index.close()
+
+    def order(self, order_id: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Order:
+        """Return where an order stands, or stood at a moment; NotFound when nothing was known of it."""
+        lines = as_believed(self.history(order_id), as_of=as_of, known_at=known_at)
+        if not lines:
+            raise NotFound(
+                f"no such order: {order_id}",
+                why="nothing is recorded of it" + (" until then" if as_of or known_at else ""),
+                hint="orders are listed with: orderledger list --archived",
+            )
+        return fold(order_id, lines)
+
+    def record(
+        self,
+        fact: e.Fact,
+        *,
+        now: datetime,
+        wait: float = 10.0,
+        allow_odd: bool = False,
+        expect_version: int | None = None,
+    ) -> Receipt:
+        """Decide one fact and append it; it is on disk when this returns. Refused, VersionConflict, Locked, …"""
+        writer = Writer(self.store, self.index)
+        try:
+            with writer.lock(wait, lambda: now, LAG_BYTES):
+                order = writer.order(fact.order_id)
+                if expect_version is not None and order.version != expect_version:
+                    known = already_recorded(order, fact)
+                    if known is None:
+                        raise VersionConflict(fact.order_id, expect_version, order.version)
+                    return Receipt(known, _line(known), duplicate=True)
+                decision = decide(order, fact, self.policy, now)
+                if isinstance(decision, e.Recorded):
+                    return Receipt(decision, _line(decision), duplicate=True)
+                if not allow_odd:
+                    refuse_odd(fact, decision.odd, hint="if it did happen so, record it with --allow-odd")
+                recorded = writer.add(order, decision)
+                writer.commit()
+                return Receipt(recorded, _line(recorded), duplicate=False)
+        finally:
+            self.warnings += writer.warnings
+
+    def import_facts(
+        self,
+        lines: Iterable[Line],
+        *,
+        now: Callable[[], datetime],
+        reject: Callable[[Reject], None],
+        wait: float = 10.0,
+        strict: bool = False,
+        atomic: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[Summary], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Summary:
+        """Decide many facts and append them in batches; each batch is on disk when `progress` hears of it."""
+        writer = Writer(self.store, self.index)
+        job = Import(writer, self.policy, now=now, reject=reject, strict=strict, progress=progress, stop=stop)
+        try:
+            if atomic or dry_run:
+                return job.run_at_once(lines, wait=wait, keep=not dry_run)
+            return job.run(lines, wait=wait)
+        finally:
+            self.warnings += writer.warnings
+
+    def repair(self, *, wait: float = 10.0) -> str:
+        """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""
+        published = [int(entry.name) for entry in (self.path / "checkpoints").iterdir() if entry.name.isdigit()]
+        with self.store.lock(wait):
+            return self.store.repair(max(published, default=0))
+
+    def rebuild(self, *, wait: float = 10.0) -> None:
+        """Throw the derived files away and make them again from the log."""
+        with self.store.lock(wait):
+            self.store.ready()
+            self.index.rebuild(self.store)
+
+
+def _line(recorded: e.Recorded) -> bytes:
+    return encode(recorded)[:-1]
+
+
+def _write_config(path: Path, config: Config) -> None:
+    """Write ledger.toml last and at once: a folder without it is no ledger."""
+    text = "".join(
+        f"{name} = {value if isinstance(value, int) else chr(34) + value + chr(34)}\n"
+        for name, value in ((name, getattr(config, name)) for name in config.__struct_fields__)
+    )
+    temporary, disk = path / "ledger.toml.tmp", Disk()
+    fd = disk.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(disk, fd, text.encode())
+        disk.sync(fd)
+    finally:
+        disk.close(fd)
+    disk.rename(temporary, path / "ledger.toml")
+    disk.sync_folder(path)
+    disk.sync_folder(path.parent)
+
+
+def _read_config(path: Path) -> Config:
+    try:
+        content = (path / "ledger.toml").read_bytes()
+    except OSError as error:
+        raise Damaged(
+            f"no ledger in {path}",
+            why=f"its ledger.toml cannot be read: {error.strerror}",
+            hint="name the ledger folder with --ledger, or make one: orderledger init",
+        ) from None
+    try:
+        values = tomllib.loads(content.decode("utf-8"))
+        if isinstance(values.get("format"), int) and values["format"] > FORMAT:
+            raise Damaged(
+                f"the ledger in {path} is of format {values['format']}",
+                why=f"this orderledger knows formats up to {FORMAT}",
+                hint="use a newer orderledger",
+            )
+        return convert(values, Config)
+    except (ValueError, ValidationError) as error:
+        raise Damaged(f"{path}/ledger.toml is damaged", why=str(error), hint="bring it back from a backup") from None

@@ -1,0 +1,132 @@
+"""Importing: many facts decided and appended in batches, each line answered for."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from ledger.decide import decide, refuse_odd
+from ledger.errors import Refused
+from ledger.events import Recorded
+from ledger.formats.facts import Reject, parse
+from ledger.policy import Policy
+from ledger.writer import Writer
+
+BATCH_LINES = 16384
+"""So many lines are decided under one lock, written at once and synced once."""
+
+
+class Line(NamedTuple):
+    """One line of input: where it stands (counted from 1, blank lines included), and its bytes."""
+
+    name: str
+    number: int
+    text: bytes
+
+
+class Summary(Struct):
+    """What became of the lines so far: read = recorded + duplicates + refused; odd ones are among the recorded."""
+
+    read: int = 0
+    recorded: int = 0
+    duplicates: int = 0
+    odd: int = 0
+    refused: int = 0
+
+
+class Import:
+    """One import: the batches, and what is counted."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        policy: Policy,
+        *,
+        now: Callable[[], datetime],
+        reject: Callable[[Reject], None],
+        strict: bool,
+        progress: Callable[[Summary], None] | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._writer = writer
+        self._policy = policy
+        self._now = now
+        self._reject = reject
+        self._strict = strict
+        self._progress = progress
+        self._stop = stop
+        self._summary = Summary()
+
+    def run(self, lines: Iterable[Line], *, wait: float) -> Summary:
+        """Record batch after batch; the lock is free while input is awaited. What is counted is on disk."""
+        for batch in _batches(lines):
+            with self._writer.lock(wait, self._now):
+                counted, rejects = self._decide(batch)
+                self._writer.commit()
+            self._count(counted, rejects)
+            if self._stop():
+                break
+        self._writer.save_index(wait, self._now)
+        return self._summary
+
+    def run_at_once(self, lines: Iterable[Line], *, wait: float, keep: bool) -> Summary:
+        """Decide everything beside the log, and add it as one segment if it is kept and nothing was refused."""
+        with self._writer.lock(wait, self._now), self._writer.draft() as draft:
+            for batch in _batches(lines):
+                counted, rejects = self._decide(batch)
+                self._writer.commit()
+                self._count(counted, rejects)
+                if self._stop():
+                    return Summary(read=self._summary.read)
+            if keep and not self._summary.refused:
+                draft.keep()
+        if keep and self._summary.refused:
+            self._summary.recorded = self._summary.odd = 0
+        return self._summary
+
+    def _decide(self, batch: list[Line]) -> tuple[Summary, list[Reject]]:
+        counted = Summary(read=len(batch))
+        rejects = []
+        writer, policy, now = self._writer, self._policy, self._writer.now
+        for line in batch:
+            try:
+                fact = parse(line.text)
+                order = writer.order(fact.order_id)
+                decision = decide(order, fact, policy, now)
+                if isinstance(decision, Recorded):
+                    counted.duplicates += 1
+                    continue
+                if decision.odd:
+                    if self._strict:
+                        refuse_odd(fact, decision.odd, hint="without --strict it is recorded, with its flag")
+                    counted.odd += 1
+                writer.add(order, decision)
+            except Refused as refused:
+                rejects.append(_reject(line, refused))
+        counted.refused = len(rejects)
+        counted.recorded = counted.read - counted.duplicates - counted.refused
+        return counted, rejects
+
+    def _count(self, counted: Summary, rejects: list[Reject]) -> None:
+        for name in counted.__struct_fields__:
+            setattr(self._summary, name, getattr(self._summary, name) + getattr(counted, name))
+        for reject in rejects:
+            self._reject(reject)
+        if self._progress is not None:
+            self._progress(self._summary)
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    lines = iter(lines)
+    while batch := list(islice(lines, BATCH_LINES)):
+        yield batch
+
+
+def _reject(line: Line, refused: Refused) -> Reject:
+    reason = ". ".join(part for part in (refused.what, refused.why, refused.hint) if part)
+    try:
+        return Reject(line.name, line.number, refused.rule, reason, text=line.text.decode("utf-8"))
+    except UnicodeDecodeError:
+        return Reject(line.name, line.number, refused.rule, reason, bytes=line.text)

@@ -1,0 +1,136 @@
+"""Writing under the lock: orders as they stand, decisions made into lines, lines committed and their places indexed."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from ledger.decide import Decision
+from ledger.draft import DraftLines
+from ledger.events import Recorded
+from ledger.index import Index, IndexFailed, Mismatch, lines_of
+from ledger.order import Order, evolve, fold
+from ledger.store import EventStore, Position, encode
+
+KEPT_EVENTS = 200_000
+"""Orders stay in memory up to so many events in all; the others are read again when they are asked for."""
+
+
+class Writer:
+    """The log's end and the orders as one writer knows them; good for as long as nobody else writes."""
+
+    def __init__(self, store: EventStore, index: Index) -> None:
+        self.warnings: list[str] = []
+        self.now: datetime
+        self._store = store
+        self._index = index
+        self._seq = 0
+        self._end: Position | None = None
+        self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._kept_events = 0
+        self._chunk: list[bytes] = []
+        self._chunk_bytes = 0
+        self._places: dict[str, list[int]] = {}
+        self._draft: DraftLines | None = None
+
+    @contextmanager
+    def lock(self, wait: float, now: Callable[[], datetime], lag: int = 0) -> Iterator[None]:
+        """Be the only writer; begin where the log ends now. `lag`: bytes that may stay unindexed."""
+        with self._store.lock(wait):
+            end = self._store.ready()
+            if end.position != self._end:
+                self._forget()
+                self._warn_of(lambda: self._index.catch_up(self._store, lag))
+            self._seq, self._end = end.seq, end.position
+            present = now()
+            self.now = present if end.recorded_at is None else max(present, end.recorded_at)
+            try:
+                yield
+            except BaseException:
+                self._forget()
+                raise
+            finally:
+                self.warnings += self._store.repaired
+                self._store.repaired.clear()
+
+    def order(self, order_id: str) -> Order:
+        """Return the order as it stands after every line decided so far."""
+        order = self._orders.get(order_id)
+        if order is None:
+            order = self._orders[order_id] = fold(order_id, self._lines_of(order_id))
+            self._kept_events += len(order.history)
+        else:
+            self._orders.move_to_end(order_id)
+        return order
+
+    def add(self, order: Order, decision: Decision) -> Recorded:
+        """Make the decision the order's next line; `commit` writes it."""
+        self._seq += 1
+        recorded = Recorded(
+            seq=self._seq,
+            version=order.version + 1,
+            recorded_at=self.now,
+            status=decision.status,
+            odd=decision.odd,
+            effective_at=decision.effective_at,
+            event=decision.event,
+        )
+        evolve(order, recorded)
+        line = encode(recorded)
+        self._places.setdefault(order.order_id, []).append(self._chunk_bytes)
+        self._chunk.append(line)
+        self._chunk_bytes += len(line)
+        return recorded
+
+    def commit(self) -> None:
+        """Write what was added at once, sync it and index it; after StorageFailed the log is as it was."""
+        if self._chunk:
+            chunk, places = b"".join(self._chunk), self._places
+            first = self._seq - len(self._chunk) + 1
+            self._chunk, self._chunk_bytes, self._places = [], 0, {}
+            if self._draft is not None:
+                self._draft.append(chunk, places)
+            else:
+                start = self._store.append(chunk, first, self._seq)
+                self._end = start + len(chunk)
+                self._warn_of(lambda: self._index.extend(self._store, places, start, start + len(chunk)))
+            self._kept_events += self._seq - first + 1
+        while self._kept_events > KEPT_EVENTS:
+            _, order = self._orders.popitem(last=False)
+            self._kept_events -= len(order.history)
+
+    def save_index(self, wait: float, now: Callable[[], datetime]) -> None:
+        """Write what is gathered for the index, if nobody else wrote in between."""
+        with self.lock(wait, now):
+            self._warn_of(self._index.flush)
+
+    @contextmanager
+    def draft(self) -> Iterator[DraftLines]:
+        """Commit beside the log for a while; what is not kept is dropped."""
+        self._draft = DraftLines(self._store, self._seq + 1)
+        try:
+            yield self._draft
+        finally:
+            self._draft.close()
+            self._draft = None
+            self._forget()
+
+    def _lines_of(self, order_id: str) -> list[Recorded]:
+        try:
+            lines = lines_of(self._store, self._index, order_id)
+        except Mismatch:
+            self._warn_of(lambda: self._index.rebuild(self._store))
+            lines = lines_of(self._store, self._index, order_id)
+        return lines if self._draft is None else lines + self._draft.lines_of(order_id)
+
+    def _warn_of(self, write_index: Callable[[], None]) -> None:
+        try:
+            write_index()
+        except IndexFailed as error:
+            self.warnings.append(f"{error}; the events stand, reading is slower until it is made again")
+
+    def _forget(self) -> None:
+        self._end = None
+        self._orders.clear()
+        self._kept_events = 0
+        self._chunk, self._chunk_bytes, self._places = [], 0, {}
