@@ -52,11 +52,15 @@ def encode(recorded: Recorded) -> bytes:
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
+def check_crc(line: bytes) -> None:
+    """Damaged when a line (without newline) does not match its CRC."""
+    if line[-18:] != b',"crc":"%08x"}' % crc32(line[:-18]):
+        raise Damaged("a line of the log is damaged", why="its bytes do not match its CRC", hint=REPAIR)
+
+
 def decode(line: bytes) -> Recorded:
     """The event on a line (without newline), checked against its CRC and the schema; Damaged otherwise."""
-    body = line[:-18]
-    if line[-18:] != b',"crc":"%08x"}' % crc32(body):
-        raise Damaged("a line of the log is damaged", why="its bytes do not match its CRC", hint=REPAIR)
+    check_crc(line)
     try:
         return _DECODER.decode(line)
     except msgspec.DecodeError as error:
@@ -72,6 +76,10 @@ class Snapshot(NamedTuple):
     def end(self) -> Position:
         """The position after the last line."""
         return position(len(self.files) - 1, self.files[-1].size) if self.files else 0
+
+    def until(self, ordinal: int) -> "Snapshot":
+        """The segments up to and with one."""
+        return Snapshot(self.files[: ordinal + 1])
 
     def bytes_after(self, start: Position) -> int:
         """How many bytes of lines follow a position."""
@@ -100,6 +108,16 @@ class Damage(NamedTuple):
 def position(ordinal: int, offset: int) -> Position:
     """The position of a byte offset in a segment."""
     return ordinal << OFFSET_BITS | offset
+
+
+def segment_of(at: Position) -> int:
+    """The ordinal of a position's segment."""
+    return at >> OFFSET_BITS
+
+
+def offset_of(at: Position) -> int:
+    """The byte offset of a position in its segment."""
+    return at & OFFSET_MASK
 
 
 class EventStore:

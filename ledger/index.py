@@ -1,0 +1,315 @@
+"""The index: which lines of the log belong to an order.
+
+It is derived: whatever does not fit the log is thrown away and made again from it. It may lag behind the log, then the
+lines after its reach are searched. Only the lock's holder writes it; readers take it as it is, or leave it.
+"""
+
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+
+from ledger.disk import REPAIR
+from ledger.errors import Damaged
+from ledger.events import Recorded
+from ledger.store import EventStore, Position, Snapshot, check_crc, decode, offset_of, position, segment_of
+
+Covered = dict[int, tuple[int, int]]
+"""Per segment's ordinal the bytes indexed and the CRC-32 of the last line of them."""
+
+UNREADABLE: Covered = {-1: (0, 0)}
+FORMAT = 1
+FLUSH_EVENTS = 200_000
+LAG_BYTES = 1 << 20
+
+_SCHEMA = f"""
+CREATE TABLE lines (order_id TEXT, positions BLOB, PRIMARY KEY (order_id, positions)) WITHOUT ROWID;
+CREATE TABLE covered (segment INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, crc INTEGER NOT NULL);
+PRAGMA user_version = {FORMAT};
+"""
+
+
+class IndexWriteError(Exception):
+    """The index could not be written: the log stands, and the next writer catches up."""
+
+
+class IndexMismatchError(Exception):
+    """The index named other lines than the order's versions 1, 2, 3 …: rebuild it, or search the log."""
+
+
+class _Key(msgspec.Struct, gc=False):
+    """The one field of an event that the index needs."""
+
+    order_id: str
+
+
+class _Line(msgspec.Struct, gc=False):
+    """The fields of a line that the index needs."""
+
+    event: _Key
+
+
+_LINE = msgspec.json.Decoder(_Line)
+
+
+class Index:
+    """The lines of every order up to `reach`, the position after the last line indexed.
+
+    Each time the lock was taken, and before a reader asks, `catch_up` or `look` comes first. New lines are gathered in
+    memory and written FLUSH_EVENTS at a time, or by `flush`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db: sqlite3.Connection | None = None
+        self._snapshot = Snapshot(())
+        self._stored: Covered = {}
+        self._covered: Covered = {}
+        self._lagging = True
+        self._pending: dict[str, list[Position]] = {}
+        self._count = 0
+        self._flush_events = FLUSH_EVENTS
+
+    @property
+    def reach(self) -> Position:
+        """The position after the last line indexed."""
+        if not self._covered:
+            return 0
+        ordinal = max(self._covered)
+        return position(ordinal, self._covered[ordinal][0])
+
+    def look(self, store: EventStore) -> None:
+        """Use the file as it is, if it fits the log; never write and take no lock."""
+        self.close()
+        self._snapshot = store.snapshot()
+        try:
+            self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            covered = self._read_covered()
+        except sqlite3.Error:
+            covered = UNREADABLE
+        if _fits(covered, store, self._snapshot):
+            self._covered = covered
+        else:
+            self.close()
+
+    def catch_up(self, store: EventStore, lag_bytes: int = 0) -> None:
+        """Index the lines that are not yet, unless they are no more than `lag_bytes`; under the lock.
+
+        Damaged when such a line is; IndexWriteError when the file cannot be used or written.
+        """
+        snapshot = store.snapshot()
+        if self._db is None and snapshot.bytes_after(0) < lag_bytes:
+            self._snapshot = snapshot
+            return
+        try:
+            self._follow(store, snapshot)
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise IndexWriteError(f"the index cannot be used: {error}") from error
+        finally:
+            self._snapshot = snapshot
+        missing_bytes = snapshot.bytes_after(self.reach)
+        self._lagging = 0 < missing_bytes <= lag_bytes
+        if missing_bytes > lag_bytes:
+            self._read(store)
+
+    def extend(self, store: EventStore, lines: dict[str, list[int]], start: Position, end: Position) -> None:
+        """Index a chunk just appended: per order the byte offsets of its lines in the chunk; under the lock.
+
+        `start` and `end` are the chunk's positions. An index that lags behind is left alone. IndexWriteError.
+        """
+        if self._lagging:
+            return
+        pending = self._pending
+        for order_id, offsets in lines.items():
+            found = [start + offset for offset in offsets]
+            if order_id in pending:
+                pending[order_id] += found
+            else:
+                pending[order_id] = found
+            self._count += len(found)
+        self._cover(store, end)
+        if self._count >= self._flush_events:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered; after IndexWriteError it is still known here."""
+        if not self._pending:
+            return
+        try:
+            self._write()
+        except (OSError, sqlite3.Error) as error:
+            self._flush_events *= 2
+            raise IndexWriteError(f"the index was not written: {error}") from error
+
+    def rebuild(self, store: EventStore) -> None:
+        """Throw the file away and make it again from the whole log; under the lock. Damaged, IndexWriteError."""
+        try:
+            self._discard()
+        except OSError as error:
+            raise IndexWriteError(f"the index cannot be thrown away: {error}") from error
+        self.catch_up(store)
+        self.flush()
+
+    def positions(self, order_id: str) -> list[Position]:
+        """Where the indexed lines of an order are, oldest first; IndexMismatchError when the file cannot say."""
+        found: list[Position] = []
+        if self._db is not None:
+            try:
+                rows = self._db.execute("SELECT positions FROM lines WHERE order_id = ?", (order_id,)).fetchall()
+                found = [at for row in rows for (at,) in struct.iter_unpack(">q", row[0])]
+            except (sqlite3.Error, struct.error, TypeError) as error:
+                raise IndexMismatchError(str(error)) from error
+        return found + self._pending.get(order_id, [])
+
+    def lag(self, store: EventStore) -> Iterator[tuple[Position, bytes]]:
+        """The lines after the reach, as `catch_up` or `look` found the log."""
+        if self._snapshot.bytes_after(self.reach) > 0:
+            yield from store.lines(self.reach, self._snapshot)
+
+    def close(self) -> None:
+        """Let the file go, and what was gathered but not written."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        self._stored = {}
+        self._begin({})
+
+    def _begin(self, covered: Covered) -> None:
+        """Start from what the file covers, with nothing gathered."""
+        self._covered = covered
+        self._pending = {}
+        self._count = 0
+        self._flush_events = FLUSH_EVENTS
+        self._lagging = True
+
+    def _follow(self, store: EventStore, snapshot: Snapshot) -> None:
+        """Open the file, or see whether another writer has written it since; begin anew when it does not fit."""
+        try:
+            if self._db is None:
+                self._open()
+            stored = self._read_covered()
+        except sqlite3.DatabaseError as error:
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            stored = UNREADABLE
+        if stored != self._stored or not self._covered:
+            self._stored = stored
+            self._begin(dict(stored))
+        if not _fits(self._covered, store, snapshot):
+            self._discard()
+            self._open()
+
+    def _open(self) -> None:
+        """Open the file for writing; a new one is empty and private."""
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self._db = sqlite3.connect(self.path, isolation_level=None)
+        self._db.execute("PRAGMA cache_size = -65536")
+        if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            self._db.executescript(_SCHEMA)
+
+    def _read_covered(self) -> Covered:
+        """What the file covers, as it says itself."""
+        assert self._db is not None
+        if self._db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+            return UNREADABLE
+        rows = self._db.execute("SELECT segment, bytes, crc FROM covered ORDER BY segment").fetchall()
+        return {ordinal: (size, crc) for ordinal, size, crc in rows}
+
+    def _discard(self) -> None:
+        """Throw the file away."""
+        self.close()
+        for path in (self.path, self.path.with_name(self.path.name + "-journal")):
+            path.unlink(missing_ok=True)
+
+    def _read(self, store: EventStore) -> None:
+        """Index every line after the reach."""
+        failed = None
+        for ordinal in range(segment_of(self.reach), len(self._snapshot.files)):
+            for at, line in store.lines(max(self.reach, position(ordinal, 0)), self._snapshot.until(ordinal)):
+                self._pending.setdefault(_order_id(line), []).append(at)
+                self._count += 1
+            self._cover(store, position(ordinal, self._snapshot.files[ordinal].size))
+            if self._count >= self._flush_events:
+                try:
+                    self.flush()
+                except IndexWriteError as error:
+                    failed = error
+        if failed:
+            raise failed
+
+    def _cover(self, store: EventStore, end: Position) -> None:
+        """Note that every line of the segment before `end` is indexed."""
+        self._covered[segment_of(end)] = (offset_of(end), crc32(store.line_before(end)))
+
+    def _write(self) -> None:
+        """Write what was gathered in one transaction."""
+        db = self._db
+        if db is None:
+            raise OSError("it is not open")
+        lines = (
+            (order_id, struct.pack(f">{len(found)}q", *found)) for order_id, found in sorted(self._pending.items())
+        )
+        covered = [(ordinal, *of) for ordinal, of in self._covered.items() if self._stored.get(ordinal) != of]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany("INSERT INTO lines VALUES (?, ?)", lines)
+            db.executemany("INSERT OR REPLACE INTO covered VALUES (?, ?, ?)", covered)
+            db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise
+        self._stored = dict(self._covered)
+        self._pending = {}
+        self._count = 0
+
+
+def _order_id(line: bytes) -> str:
+    """The order of a line; Damaged when the line is."""
+    check_crc(line)
+    try:
+        return _LINE.decode(line).event.order_id
+    except msgspec.DecodeError as error:
+        raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
+
+
+def _fits(covered: Covered, store: EventStore, snapshot: Snapshot) -> bool:
+    """Whether the log is still what was indexed: the segments' sizes, and the last line of the newest one indexed."""
+    if not covered:
+        return True
+    newest = len(covered) - 1
+    if list(covered) != list(range(newest + 1)) or newest >= len(snapshot.files):
+        return False
+    if any(covered[ordinal][0] != snapshot.files[ordinal].size for ordinal in range(newest)):
+        return False
+    size, crc = covered[newest]
+    try:
+        return 0 < size <= snapshot.files[newest].size and crc32(store.line_before(position(newest, size))) == crc
+    except Damaged:
+        return False
+
+
+def lines_of(store: EventStore, index: Index | None, order_id: str) -> list[Recorded]:
+    """An order's lines in version order; empty when it is unknown. Without an index the whole log is searched.
+
+    IndexMismatchError when the index does not lead to versions 1, 2, 3 …; Damaged when the log itself does not.
+    """
+    try:
+        found = [decode(store.read_line(at)) for at in index.positions(order_id)] if index else []
+    except Damaged as error:
+        raise IndexMismatchError(str(error)) from error
+    needle = b'"order_id":' + msgspec.json.encode(order_id)
+    found += [decode(line) for _, line in (index.lag(store) if index else store.lines()) if needle in line]
+    if any(line.event.order_id != order_id or line.version != n for n, line in enumerate(found, 1)):
+        why = f"order {order_id}: its lines are not versions 1, 2, 3 …"
+        if index:
+            raise IndexMismatchError(why)
+        raise Damaged(why, why="lines are missing from the log", hint="bring the log back from a backup")
+    return found
