@@ -1,6 +1,7 @@
 """What the verbs share: the common options, and the ledger and the moment they stand for."""
 
 import os
+import sys
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,9 +26,7 @@ ToOption = Annotated[
     Path | None,
     typer.Option("--to", metavar="FILE", help="write to FILE; its ending names the format unless -o does"),
 ]
-AsOf = Annotated[
-    str | None, typer.Option("--as-of", metavar="T", help="as it was at T: what had happened until then")
-]
+AsOf = Annotated[str | None, typer.Option("--as-of", metavar="T", help="as it was at T: what had happened until then")]
 KnownAt = Annotated[
     str | None, typer.Option("--known-at", metavar="T", help="as it was known at T: what had been recorded until then")
 ]
@@ -36,9 +35,7 @@ Tz = Annotated[
     str, typer.Option("--tz", metavar="ZONE", help="time zone of printed times, and of times given without one")
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="print without colours, as with $NO_COLOR")]
-Wait = Annotated[
-    float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")
-]
+Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="the marketplace's order number")]
 
 
@@ -91,6 +88,30 @@ def moment(*, now: str | None, as_of: str | None, known_at: str | None, tz: tzin
     return Moment(now=present, as_of=until, known_at=known)
 
 
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line; on a terminal its control and bidirectional characters are shown as escapes."""
+    if (sys.stderr if err else sys.stdout).isatty():
+        from commands.output import visible
+
+        line = visible(line)
+    typer.echo(line.encode(), err=err)
+
+
+def say_text(words: str) -> None:
+    """Print lines, each as `say` does."""
+    for line in words.split("\n"):
+        say(line)
+
+
+def say_json(line: bytes) -> None:
+    r"""Print one line of JSON, exact in a pipe; on a terminal the same characters are shown as \uXXXX."""
+    if sys.stdout.isatty():
+        from commands.output import visible_json
+
+        line = visible_json(line.decode()).encode()
+    typer.echo(line)
+
+
 def _mine(folder: Path) -> Path:
     owner = folder.stat().st_uid
     if owner != os.geteuid():
@@ -104,4 +125,4 @@ def _mine(folder: Path) -> Path:
 
 def _warn(warnings: list[str]) -> None:
     for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)

@@ -65,7 +65,9 @@ app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=Fal
 def orderledger(
     ledger: Annotated[
         Path | None,
-        typer.Option("--ledger", metavar="DIR", help="ledger folder; else $ORDERLEDGER, else the nearest .orderledger/"),
+        typer.Option(
+            "--ledger", metavar="DIR", help="ledger folder; else $ORDERLEDGER, else the nearest .orderledger/"
+        ),
     ] = None,
 ) -> None:
     """Keep the life of marketplace orders: what happened, why each was closed, and where the money is."""
@@ -125,8 +127,8 @@ def _explain_usage(error: UsageError) -> int:
 
 
 def _explain(what: str, why: str = "", hint: str = "") -> None:
-    from commands.render import safe
+    from commands.output import visible
 
     for label, text in (("error", what), ("why", why), ("hint", hint)):
         if text:
-            typer.echo(f"{label}: {safe(text)}", err=True)
+            typer.echo(f"{label}: {visible(text)}", err=True)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ledger import events as e
 from ledger import money
-from ledger.errors import Malformed, Refused
+from ledger.errors import Refused
 from ledger.order import Closing, Order
 from ledger.policy import Policy
 
@@ -236,7 +236,8 @@ def _awarded(order: Order, fact: e.DisputeResolved) -> int:
     if fact.to_seller is not None:
         return order.escrow - money.parse_signed(fact.to_seller, order.currency, "to_seller")
     if fact.outcome == "partial":
-        raise Malformed(
+        raise Refused(
+            "R15",
             f"order {order.order_id}: a partial outcome needs to_buyer",
             why="how much the buyer gets back cannot be guessed (R15)",
             hint="give to_buyer; the rest of escrow goes to the seller",

@@ -34,7 +34,7 @@ closed-by-security         no                  odd>closed            ok>closed  
 closed:payment-timeout     no                  ok>closed             odd>closed         no              no              no              no          no       no        no
 closed:not-shipped         no                  odd>closed            odd>closed         ok>closed       ok>closed       no              no          no       odd       ok
 closed:cancelled           no                  ok>closed             odd>closed         odd>closed      ok>closed       odd>closed      no          no       odd       odd
-closed:out-of-stock        no                  odd>closed            odd>closed         ok>closed       ok>closed       no              no          no       odd       ok
+closed:out-of-stock        no                  ok>closed             odd>closed         ok>closed       ok>closed       no              no          no       odd       ok
 closed:protection-expired  no                  no                    odd>closed         odd>closed      odd>closed      ok>closed       ok>closed   no       odd       odd
 closed:administration      no                  ok>closed             ok>closed          ok>closed       ok>closed       ok>closed       ok>closed   no       ok        ok
 closed:unknown             no                  odd>closed            odd>closed         odd>closed      odd>closed      odd>closed      odd>closed  no       odd       odd

@@ -33,7 +33,7 @@ class _Kept(Struct, frozen=True):
     bytes: bytes | None = None
 
 
-_fact = msgspec.json.Decoder(Fact)
+_fact: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _kept = msgspec.json.Decoder(_Kept)
 
 
@@ -52,12 +52,12 @@ def parse(line: bytes) -> Fact:
         raise Malformed(
             f"not a line of JSON: {error}", why="a facts log has one JSON object a line, in UTF-8", hint="see: orderledger schema"
         ) from None
-    if b"\\u0000" in line and "\0" in repr_text(fact):
+    if b"\\u0000" in line and "\0" in all_text(fact):
         raise Malformed("the text holds a NUL character", why="no text of an order does", hint="remove \\u0000")
     return fact
 
 
-def repr_text(fact: Fact) -> str:
+def all_text(fact: Fact) -> str:
     """Return every text of a fact in one string, to look for characters that no text may hold."""
     return "".join(_texts(msgspec.to_builtins(fact)))
 
