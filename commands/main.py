@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from typer._click import Command
+from typer._click import Command, Context
 from typer._click.exceptions import NoArgsIsHelpError, UsageError
 from typer.core import TyperGroup
 
@@ -42,11 +42,11 @@ class Verbs(TyperGroup):
     A module gives `command`: a function with Typer's annotations, or a ready group.
     """
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Context) -> list[str]:
         """Name the commands, in the order of the help."""
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Command | None:
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         """Import the module of a command and make the command; None when there is no such command."""
         if cmd_name not in VERBS:
             return None

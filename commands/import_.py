@@ -1,0 +1,219 @@
+"""`orderledger import`: append a log of facts, or any table by a map."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import msgspec
+import typer
+
+from commands import clock, context, lines, progress
+from ledger.errors import LedgerError, StorageFailed, Usage
+from ledger.formats.facts import Reject
+from ledger.importing import Line, Summary
+
+if TYPE_CHECKING:
+    from ledger.book import Ledger
+
+
+def command(
+    ctx: typer.Context,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="logs of facts, - for stdin; NAME=FILE with --map")
+    ],
+    map_file: Annotated[
+        Path | None, typer.Option("--map", metavar="MAP.sql", help="a SELECT that makes facts of the tables NAME")
+    ] = None,
+    format: Annotated[Literal["facts"] | None, typer.Option("--format", help="do not guess the format")] = None,  # noqa: A002 - the option's name
+    strict: Annotated[bool, typer.Option("--strict", help="refuse odd facts too")] = False,
+    atomic: Annotated[bool, typer.Option("--atomic", help="record nothing if any line is refused")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="decide everything, write nothing")] = False,
+    sort: Annotated[bool, typer.Option("--sort", help="bring the lines into the order of their time first")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", metavar="FILE", help="where refused lines go; else LEDGER/rejects/")
+    ] = None,
+    wait: context.Wait = 10.0,
+    output: context.OutputOption = None,
+) -> None:
+    """Append a log of facts; what is refused goes to a file of rejects that can be mended and imported.
+
+    Example: orderledger import january.jsonl february.jsonl
+
+    Example: orderledger import --map shop.sql orders=orders.csv items=items.csv
+    """
+    if output not in (None, "table", "json", "jsonl"):
+        raise Usage(f"a summary is not printed as {output}", hint="-o json prints it as one object")
+    if map_file and (format or sort):
+        raise Usage(
+            "--map takes neither --format nor --sort", why="it makes the facts itself", hint="sort with ORDER BY"
+        )
+    ledger = context.open_ledger(ctx)
+    refused = Rejects(_rejects_path(ledger, rejects, files, dry_run=dry_run))
+    total = None if map_file else lines.check(files)
+    began = time.monotonic()
+    error: LedgerError | None = None
+    summary: Summary | None
+    with Signals() as signals, progress.shown(total) as shown:
+        try:
+            given = _mapped(map_file, files, signals) if map_file else _read(files, signals, shown)
+            if sort or ((atomic or dry_run) and total is None):
+                # An import at once holds the lock from its first line to its last: nothing slow may feed it.
+                given = lines.spooled(given, sort=sort)
+            summary = ledger.import_facts(
+                given,
+                now=clock.now,
+                wait=wait,
+                strict=strict,
+                atomic=atomic,
+                dry_run=dry_run,
+                reject=refused.add,
+                progress=shown.heard,
+                stop=signals.stopped,
+            )
+        except LedgerError as stopped_by:
+            summary, error = shown.summary, stopped_by
+        refused.close()
+    if summary is not None:
+        tell = _tell_json if output in ("json", "jsonl") else _tell
+        tell(summary, refused, time.monotonic() - began, dry_run=dry_run)
+    _finish(error, signals, refused)
+
+
+class Signals:
+    """Takes note of SIGINT and SIGTERM, so that the batch under way can be finished; a second one is not waited for."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def stopped(self) -> bool:
+        """Tell whether a signal came."""
+        return self.number != 0
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        signal.signal(number, self._before[number])
+
+
+class Rejects:
+    """The refused lines: kept in a file that is made when the first one comes, counted by rule with one example each.
+
+    `path` is None where nothing is to be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.written = False
+        self.by_rule: dict[str, tuple[int, Reject]] = {}
+        self._file: Any = None
+
+    def add(self, reject: Reject) -> None:
+        """Keep one refused line; StorageFailed when it cannot be written."""
+        count, first = self.by_rule.get(reject.rule, (0, reject))
+        self.by_rule[reject.rule] = (count + 1, first)
+        if self.path is None:
+            return
+        try:
+            if self._file is None:
+                self._file = open(self.path, "wb", opener=_private)  # noqa: SIM115 - `close` closes it
+                self.written = True
+            self._file.write(msgspec.json.encode(reject) + b"\n")
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        """Bring what was kept onto the disk."""
+        if self._file is None:
+            return
+        try:
+            with self._file as file:
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> StorageFailed:
+        return StorageFailed(
+            f"cannot write the refused lines to {self.path}",
+            why=error.strerror or str(error),
+            hint="name another place with --rejects FILE; what was recorded counts as a duplicate the next time",
+        )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _rejects_path(ledger: "Ledger", named: Path | None, files: list[str], *, dry_run: bool) -> Path | None:
+    """Find the place for refused lines; a dry run writes none unless told where."""
+    if named is not None:
+        if any(named.exists() and Path(file).exists() and named.samefile(file) for file in files):
+            raise Usage(f"--rejects {named} is one of the files to import", hint="name another file")
+        return named
+    if dry_run:
+        return None
+    stamp = f"{clock.now():%Y%m%dT%H%M%S.%fZ}"
+    return ledger.path / "rejects" / f"import-{stamp}-{os.getpid()}.jsonl"
+
+
+def _read(files: list[str], signals: Signals, shown: progress.Progress) -> Iterator[Line]:
+    return (line for line in lines.read(files, stop=signals.stopped, seen=shown.seen) if line is not None)
+
+
+def _mapped(map_file: Path, files: list[str], signals: Signals) -> Iterator[Line]:
+    """Give the facts that a map makes of NAME=FILE; a line's number is the row's."""
+    from queries.mapping import fact_lines
+
+    tables = {}
+    for file in files:
+        name, equals, path = file.partition("=")
+        if not equals or not path:
+            raise Usage(f"{file} is not NAME=FILE", hint="with --map every file gets a name, such as orders=orders.csv")
+        tables[name] = Path(path)
+    for number, text in enumerate(fact_lines(map_file, tables), 1):
+        if signals.stopped():
+            return
+        yield Line(str(map_file), number, text)
+
+
+def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
+    """Say in words what was done, on stdout; what was refused by which rule, on stderr."""
+    odd = f" ({summary.odd:,} odd)" if summary.odd else ""
+    context.say(
+        f"{'dry run, nothing written: ' if dry_run else ''}read {summary.read:,} lines in {seconds:.1f} s: "
+        f"{summary.recorded:,} recorded{odd}, {summary.duplicates:,} duplicates, {summary.refused:,} refused"
+    )
+    if refused.written:
+        context.say(f"refused lines, to be mended and imported again: {refused.path}")
+    for rule, (count, first) in refused.by_rule.items():
+        context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {first.reason}", err=True)
+
+
+def _tell_json(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
+    counts = {name: getattr(summary, name) for name in ("read", "recorded", "duplicates", "odd", "refused")}
+    rejects = str(refused.path) if refused.written else None
+    context.say_json(msgspec.json.encode(counts | {"rejects": rejects, "seconds": round(seconds, 3)}))
+
+
+def _finish(error: LedgerError | None, signals: Signals, refused: Rejects) -> None:
+    """Leave with the exit code that counts most: storage and damage before an interruption before refused lines."""
+    if error and not (signals.stopped() and error.exit_code == 4):
+        raise error
+    if signals.stopped():
+        raise typer.Exit(128 + signals.number)
+    if refused.by_rule:
+        raise typer.Exit(4)

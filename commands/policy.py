@@ -1,0 +1,34 @@
+"""`orderledger policy`: the rules in force, each number with its meaning."""
+
+from typing import Annotated
+
+import typer
+
+from commands import context, output, render
+
+
+def command(
+    ctx: typer.Context,
+    diff: Annotated[bool, typer.Option("--diff", help="only what differs from the policy's own numbers")] = False,
+    format: context.OutputOption = None,  # noqa: A002 - the option's name
+    to: context.ToOption = None,
+    no_color: context.NoColor = False,
+) -> None:
+    """Show the settings of the ledger's policy: value, unit and meaning.
+
+    Example: orderledger policy --diff
+    """
+    from ledger.policy import settings
+
+    ledger = context.open_ledger(ctx)
+    rows = [
+        (setting.name, _shown(setting.value), setting.unit, _shown(setting.default), setting.meaning)
+        for setting in settings(ledger.config.policy, ledger.policy)
+        if not diff or setting.value != setting.default
+    ]
+    target = output.choose(format, to, pipe="table", no_color=no_color)
+    render.table(target, ("setting", "value", "unit", "default", "meaning"), ("VARCHAR",) * 5, [rows])
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

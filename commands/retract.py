@@ -1,0 +1,54 @@
+"""`orderledger retract`: take back an order's latest event."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands import clock, context
+from commands.record import append
+from ledger.errors import Refused
+from ledger.events import Actor, Retracted
+
+if TYPE_CHECKING:
+    from ledger.book import Ledger
+
+
+def command(
+    ctx: typer.Context,
+    order_id: context.OrderId,
+    why: Annotated[str, typer.Option("--why", help="why it is taken back")],
+    at: Annotated[str, typer.Option("--at", metavar="T", help="when it was taken back")] = "now",
+    by: Annotated[Actor | None, typer.Option("--by", help="who takes it back; buyer unless given")] = None,
+    wait: context.Wait = 10.0,
+    tz: context.Tz = "UTC",
+    output: context.OutputOption = None,
+) -> None:
+    """Take back the order's latest event that is in force; both lines stay in the log (R23).
+
+    Example: orderledger retract 8123456789012345 --why "typed the wrong order"
+    """
+    present = clock.now()
+    retracted_at = clock.parse(at, clock.zone(tz), present)
+    ledger = context.open_ledger(ctx)
+    fact = Retracted(
+        order_id=order_id,
+        occurred_at=retracted_at,
+        actor=by,
+        why=why,
+        retracts=_version(ledger, order_id, retracted_at, why),
+    )
+    append(ledger, fact, wait=wait, output=output)
+
+
+def _version(ledger: "Ledger", order_id: str, at: datetime, why: str) -> int:
+    """Find the version to take back: the latest in force, or the one that this very retraction took back."""
+    order = ledger.order(order_id)
+    for line in reversed(order.history):
+        event = line.event
+        if isinstance(event, Retracted) and event.occurred_at == at and event.why == why:
+            return event.retracts
+    in_force = order.in_force()
+    if not in_force:
+        raise Refused("R23", f"order {order_id} has nothing to take back", why="all of its events are taken back (R23)")
+    return in_force[-1].version
