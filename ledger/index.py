@@ -34,11 +34,11 @@ PRAGMA user_version = {FORMAT};
 """
 
 
-class IndexWriteError(Exception):
+class IndexFailed(Exception):  # noqa: N818 - named like the errors of ledger/errors.py
     """The index could not be written: the log stands, and the next writer catches up."""
 
 
-class IndexMismatchError(Exception):
+class Mismatch(Exception):  # noqa: N818 - named like the errors of ledger/errors.py
     """The index named other lines than the order's versions 1, 2, 3 …: rebuild it, or search the log."""
 
 
@@ -71,6 +71,7 @@ class Index:
         self._stored: Covered = {}
         self._covered: Covered = {}
         self._lagging = True
+        self.rebuilt = False
         self._pending: dict[str, list[Position]] = {}
         self._count = 0
         self._flush_events = FLUSH_EVENTS
@@ -100,7 +101,7 @@ class Index:
     def catch_up(self, store: EventStore, lag_bytes: int = 0) -> None:
         """Index the lines that are not yet, unless they are no more than `lag_bytes`; under the lock.
 
-        Damaged when such a line is; IndexWriteError when the file cannot be used or written.
+        Damaged when such a line is; IndexFailed when the file cannot be used or written.
         """
         snapshot = store.snapshot()
         if self._db is None and snapshot.bytes_after(0) < lag_bytes:
@@ -110,7 +111,7 @@ class Index:
             self._follow(store, snapshot)
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise IndexWriteError(f"the index cannot be used: {error}") from error
+            raise IndexFailed(f"the index cannot be used: {error}") from error
         finally:
             self._snapshot = snapshot
         missing_bytes = snapshot.bytes_after(self.reach)
@@ -121,9 +122,10 @@ class Index:
     def extend(self, store: EventStore, lines: dict[str, list[int]], start: Position, end: Position) -> None:
         """Index a chunk just appended: per order the byte offsets of its lines in the chunk; under the lock.
 
-        `start` and `end` are the chunk's positions. An index that lags behind is left alone. IndexWriteError.
+        `start` and `end` are the chunk's positions. An index that lags behind goes on lagging. IndexFailed.
         """
         if self._lagging:
+            self._snapshot = store.snapshot()
             return
         pending = self._pending
         for order_id, offsets in lines.items():
@@ -138,33 +140,29 @@ class Index:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered; after IndexWriteError it is still known here."""
-        if not self._pending:
-            return
-        try:
-            self._write()
-        except (OSError, sqlite3.Error) as error:
-            self._flush_events *= 2
-            raise IndexWriteError(f"the index was not written: {error}") from error
+        """Write what was gathered; after IndexFailed it is still known here."""
+        if failed := self._flushed():
+            raise failed
 
     def rebuild(self, store: EventStore) -> None:
-        """Throw the file away and make it again from the whole log; under the lock. Damaged, IndexWriteError."""
+        """Throw the file away and make it again from the whole log; under the lock. Damaged, IndexFailed."""
         try:
             self._discard()
         except OSError as error:
-            raise IndexWriteError(f"the index cannot be thrown away: {error}") from error
+            raise IndexFailed(f"the index cannot be thrown away: {error}") from error
+        self.rebuilt = True
         self.catch_up(store)
         self.flush()
 
     def positions(self, order_id: str) -> list[Position]:
-        """Where the indexed lines of an order are, oldest first; IndexMismatchError when the file cannot say."""
+        """Where the indexed lines of an order are, oldest first; Mismatch when the file cannot say."""
         found: list[Position] = []
         if self._db is not None:
             try:
                 rows = self._db.execute("SELECT positions FROM lines WHERE order_id = ?", (order_id,)).fetchall()
                 found = [at for row in rows for (at,) in struct.iter_unpack(">q", row[0])]
             except (sqlite3.Error, struct.error, TypeError) as error:
-                raise IndexMismatchError(str(error)) from error
+                raise Mismatch(str(error)) from error
         return found + self._pending.get(order_id, [])
 
     def lag(self, store: EventStore) -> Iterator[tuple[Position, bytes]]:
@@ -235,14 +233,22 @@ class Index:
             for at, line in store.lines(max(self.reach, position(ordinal, 0)), self._snapshot.until(ordinal)):
                 self._pending.setdefault(_order_id(line), []).append(at)
                 self._count += 1
+                if self._count >= self._flush_events:
+                    self._cover(store, at + len(line) + 1)
+                    failed = self._flushed() or failed
             self._cover(store, position(ordinal, self._snapshot.files[ordinal].size))
-            if self._count >= self._flush_events:
-                try:
-                    self.flush()
-                except IndexWriteError as error:
-                    failed = error
         if failed:
             raise failed
+
+    def _flushed(self) -> IndexFailed | None:
+        """Write what was gathered and say what went wrong; what was not written is tried again, but later each time."""
+        try:
+            if self._pending:
+                self._write()
+        except (OSError, sqlite3.Error) as error:
+            self._flush_events *= 2
+            return IndexFailed(f"the index was not written: {error}")
+        return None
 
     def _cover(self, store: EventStore, end: Position) -> None:
         """Note that every line of the segment before `end` is indexed."""
@@ -299,17 +305,17 @@ def _fits(covered: Covered, store: EventStore, snapshot: Snapshot) -> bool:
 def lines_of(store: EventStore, index: Index | None, order_id: str) -> list[Recorded]:
     """An order's lines in version order; empty when it is unknown. Without an index the whole log is searched.
 
-    IndexMismatchError when the index does not lead to versions 1, 2, 3 …; Damaged when the log itself does not.
+    Mismatch when the index does not lead to versions 1, 2, 3 …; Damaged when it was rebuilt before or there is none.
     """
     try:
         found = [decode(store.read_line(at)) for at in index.positions(order_id)] if index else []
+        needle = b'"order_id":' + msgspec.json.encode(order_id)
+        found += [decode(line) for _, line in (index.lag(store) if index else store.lines()) if needle in line]
+        if any(line.event.order_id != order_id or line.version != n for n, line in enumerate(found, 1)):
+            why = "they are not versions 1, 2, 3 … of it"
+            raise Damaged(f"order {order_id}: lines are missing from the log", why=why, hint=REPAIR)
     except Damaged as error:
-        raise IndexMismatchError(str(error)) from error
-    needle = b'"order_id":' + msgspec.json.encode(order_id)
-    found += [decode(line) for _, line in (index.lag(store) if index else store.lines()) if needle in line]
-    if any(line.event.order_id != order_id or line.version != n for n, line in enumerate(found, 1)):
-        why = f"order {order_id}: its lines are not versions 1, 2, 3 …"
-        if index:
-            raise IndexMismatchError(why)
-        raise Damaged(why, why="lines are missing from the log", hint="bring the log back from a backup")
+        if index is None or index.rebuilt:
+            raise
+        raise Mismatch(str(error)) from error
     return found
