@@ -14,7 +14,7 @@ from ledger.disk import Disk, write_all
 from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConflict
 from ledger.formats.facts import Reject
 from ledger.importing import Import, Line, Summary
-from ledger.index import LAG_BYTES, Index, IndexMismatchError, lines_of
+from ledger.index import LAG_BYTES, Index, Mismatch, lines_of
 from ledger.order import Order, as_believed, fold
 from ledger.policy import Policy, load
 from ledger.same import already_recorded
@@ -89,7 +89,7 @@ class Ledger:
         self.index.look(self.store)
         try:
             return lines_of(self.store, self.index, order_id)
-        except IndexMismatchError:
+        except Mismatch:
             return lines_of(self.store, None, order_id)
         finally:
             self.index.close()

@@ -129,4 +129,4 @@ def _reject(line: Line, refused: Refused) -> Reject:
     try:
         return Reject(line.name, line.number, refused.rule, reason, text=line.text.decode("utf-8"))
     except UnicodeDecodeError:
-        return Reject(line.name, line.number, refused.rule, reason, bytes=line.text)
+        return Reject(line.name, line.number, refused.rule, reason, raw=line.text)

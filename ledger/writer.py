@@ -8,7 +8,7 @@ from datetime import datetime
 from ledger.decide import Decision
 from ledger.draft import DraftLines
 from ledger.events import Recorded
-from ledger.index import Index, IndexWriteError, IndexMismatchError, lines_of
+from ledger.index import Index, IndexFailed, Mismatch, lines_of
 from ledger.order import Order, evolve, fold
 from ledger.store import EventStore, Position, encode
 
@@ -118,7 +118,7 @@ class Writer:
     def _lines_of(self, order_id: str) -> list[Recorded]:
         try:
             lines = lines_of(self._store, self._index, order_id)
-        except IndexMismatchError:
+        except Mismatch:
             self._warn_of(lambda: self._index.rebuild(self._store))
             lines = lines_of(self._store, self._index, order_id)
         return lines if self._draft is None else lines + self._draft.lines_of(order_id)
@@ -126,7 +126,7 @@ class Writer:
     def _warn_of(self, write_index: Callable[[], None]) -> None:
         try:
             write_index()
-        except IndexWriteError as error:
+        except IndexFailed as error:
             self.warnings.append(f"{error}; the events stand, reading is slower until it is made again")
 
     def _forget(self) -> None:

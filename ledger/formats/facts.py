@@ -1,7 +1,7 @@
 """The ledger's own format: one fact a line, as JSON; also the lines of a rejects file, which hold such a fact."""
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ledger.errors import Malformed
 from ledger.events import TYPES, Fact
@@ -21,7 +21,7 @@ class Reject(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     rule: str
     reason: str
     text: str | None = None
-    bytes: bytes | None = None
+    raw: bytes | None = field(default=None, name="bytes")
 
 
 class _Kept(Struct, frozen=True):
@@ -30,7 +30,7 @@ class _Kept(Struct, frozen=True):
     reason: str
     rule: str
     text: str | None = None
-    bytes: bytes | None = None
+    raw: bytes | None = field(default=None, name="bytes")
 
 
 _fact: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
@@ -78,7 +78,7 @@ def _reject_in(line: bytes) -> bytes | None:
         kept = _kept.decode(line)
     except msgspec.DecodeError:
         return None
-    return kept.bytes if kept.text is None else kept.text.encode("utf-8")
+    return kept.raw if kept.text is None else kept.text.encode("utf-8")
 
 
 _HINTS = {
