@@ -22,6 +22,10 @@ Format = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
 OutputOption = Annotated[
     Format | None, typer.Option("--output", "-o", help="how to print; a terminal gets table, a pipe csv")
 ]
+PlainOption = Annotated[
+    Literal["table", "json", "jsonl"] | None,
+    typer.Option("--output", "-o", help="json prints one object; anything else the same text everywhere"),
+]
 ToOption = Annotated[
     Path | None,
     typer.Option("--to", metavar="FILE", help="write to FILE; its ending names the format unless -o does"),

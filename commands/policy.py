@@ -21,13 +21,14 @@ def command(
     from ledger.policy import settings
 
     ledger = context.open_ledger(ctx)
+    columns = ("setting", "value", "unit", *(["default"] if diff else []), "meaning")
     rows = [
-        (setting.name, _shown(setting.value), setting.unit, _shown(setting.default), setting.meaning)
-        for setting in settings(ledger.config.policy, ledger.policy)
-        if not diff or setting.value != setting.default
+        (row.name, _shown(row.value), row.unit, *([_shown(row.default)] if diff else []), row.meaning)
+        for row in settings(ledger.config.policy, ledger.policy)
+        if not diff or row.value != row.default
     ]
     target = output.choose(format, to, pipe="table", no_color=no_color)
-    render.table(target, ("setting", "value", "unit", "default", "meaning"), ("VARCHAR",) * 5, [rows])
+    render.table(target, columns, ("VARCHAR",) * len(columns), [rows])
 
 
 def _shown(value: object) -> str:

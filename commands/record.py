@@ -1,6 +1,7 @@
 """`orderledger record`: append one event; every event type is a sub-command made from its struct."""
 
 import inspect
+import re
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -45,6 +46,7 @@ command = Types(
     name="record",
     help="Append one event.\n\nExample: orderledger record shipped 8123456789012345 --tracking RR473124829GB",
     no_args_is_help=True,
+    options_metavar=None,
     subcommand_metavar="TYPE ORDER [OPTIONS]",
     rich_markup_mode=None,
 )
@@ -55,13 +57,11 @@ def append(
     fact: Fact,
     *,
     wait: float,
-    output: context.Format | None,
+    output: str | None,
     allow_odd: bool = False,
     expect_version: int | None = None,
 ) -> None:
     """Record the fact and print the acknowledgement; when the ledger cannot take it now, say how to try again."""
-    if output not in (None, "table", "json", "jsonl"):
-        raise Usage(f"a recorded event is not printed as {output}", hint="-o json prints the line appended")
     try:
         receipt = ledger.record(fact, now=clock.now(), wait=wait, allow_odd=allow_odd, expect_version=expect_version)
     except (Locked, StorageFailed) as error:
@@ -125,7 +125,7 @@ def _common() -> list[inspect.Parameter]:
         _parameter("expect_version", Annotated[int | None, expect], None),
         _parameter("wait", context.Wait, 10.0),
         _parameter("tz", context.Tz, "UTC"),
-        _parameter("output", context.OutputOption, None),
+        _parameter("output", context.PlainOption, None),
     ]
 
 
@@ -153,9 +153,9 @@ def _option(cls: type[Event], field: msgspec.structs.FieldInfo) -> inspect.Param
 
 
 def _metavar(base: Any) -> str | None:
-    if base is datetime:
-        return "T"
-    return "JSON" if get_origin(base) is tuple else None
+    if get_origin(base) is Literal:
+        return None  # Typer lists the choices
+    return {datetime: "T", int: "N"}.get(base, "JSON" if get_origin(base) is tuple else "TEXT")
 
 
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
@@ -194,7 +194,16 @@ def _fact(cls: type[Event], given: dict[str, Any], tz: tzinfo) -> Fact:
     except UnicodeEncodeError:
         raise Usage("an option is not valid UTF-8", hint="type it in UTF-8") from None
     except Malformed as error:
-        raise Usage(error.what, why=error.why, hint=error.hint) from None
+        raise _misread(error, given) from None
+
+
+def _misread(error: Malformed, given: dict[str, Any]) -> Usage:
+    """Say which option does not parse, in the words of the command line."""
+    named = re.search(r"`\$\.(\w+)", error.what)
+    if not named or named[1] not in given:
+        return Usage(error.what, why=error.why, hint=error.hint)
+    option = RENAMED.get(named[1], f"--{named[1].replace('_', '-')}") or "ORDER"
+    return Usage(f"{option} does not parse: {given[named[1]]}", hint=error.hint)
 
 
 def _value(field: msgspec.structs.FieldInfo, value: Any, tz: tzinfo) -> Any:

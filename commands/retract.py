@@ -22,7 +22,7 @@ def command(
     by: Annotated[Actor | None, typer.Option("--by", help="who takes it back; buyer unless given")] = None,
     wait: context.Wait = 10.0,
     tz: context.Tz = "UTC",
-    output: context.OutputOption = None,
+    output: context.PlainOption = None,
 ) -> None:
     """Take back the order's latest event that is in force; both lines stay in the log (R23).
 
