@@ -184,7 +184,7 @@ def write(ledger: Ledger, folder: Path, writer: int, seed: int, report: Report, 
             report.imports.append(job)
         spared = usual == 0 or random.random() < 0.25
         started = time.monotonic()
-        done = attempt(ledger, job, None if spared else usual * random.uniform(0.2, 1.1), report)
+        done = attempt(ledger, job, None if spared else usual * random.uniform(0.5, 1.2), report)
         if done:
             usual = usual * 0.7 + (time.monotonic() - started) * 0.3 if usual else time.monotonic() - started
         elif random.random() < 0.5:

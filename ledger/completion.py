@@ -15,6 +15,7 @@ from ledger import money
 from ledger.errors import Refused
 from ledger.order import Closing, Order
 from ledger.policy import Policy
+from ledger.tracking import wrong_check_digit
 
 Changes = dict[str, Any]
 Completion = tuple[Changes, tuple[str, ...]]
@@ -104,7 +105,15 @@ def _shipped(order: Order, fact: e.Shipped, policy: Policy) -> Completion:
     usual = None
     if order.protected_until is None:
         usual = _while_open(order, fact.occurred_at + timedelta(days=order.protection_days or policy.protection_days))
-    return {"protected_until": _due(fact.protected_until, usual)}, ()
+    return {"protected_until": _due(fact.protected_until, usual)}, _tracking_flag(fact.tracking)
+
+
+def _tracked(order: Order, fact: e.Scanned | e.CancelDeclined, policy: Policy) -> Completion:
+    return {}, _tracking_flag(fact.tracking)
+
+
+def _tracking_flag(tracking: str | None) -> tuple[str, ...]:
+    return ("tracking-check-digit",) if tracking is not None and wrong_check_digit(tracking) else ()
 
 
 def _delivered(order: Order, fact: e.DeliveryScan, policy: Policy) -> Completion:
@@ -112,7 +121,8 @@ def _delivered(order: Order, fact: e.DeliveryScan, policy: Policy) -> Completion
     cut = fact.occurred_at + timedelta(days=policy.protection_after_scan_days)
     if order.protected_until is not None:
         cut = min(cut, order.protected_until)
-    return {"protected_until": _due(fact.protected_until, _while_open(order, cut))}, ()
+    until = _due(fact.protected_until, _while_open(order, cut))
+    return {"protected_until": until}, _tracking_flag(fact.tracking)
 
 
 def _protection_extended(order: Order, fact: e.ProtectionExtended, policy: Policy) -> Completion:
@@ -330,7 +340,9 @@ COMPLETE: dict[type[e.Event], Callable[[Order, Any, Policy], Completion]] = {
     e.Verified: _verified,
     e.ProcessingExtended: _processing_extended,
     e.CancelRequested: _cancel_requested,
+    e.CancelDeclined: _tracked,
     e.Shipped: _shipped,
+    e.Scanned: _tracked,
     e.DeliveryScan: _delivered,
     e.ProtectionExtended: _protection_extended,
     e.Confirmed: _confirmed,

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from ledger import events as e
 from ledger.completion import COMPLETE
 from ledger.errors import Malformed, Refused
-from ledger.order import Order, fold, row_of, shown
+from ledger.lifecycle import Cell
+from ledger.order import Order, fold, row_of
 from ledger.policy import Policy
 from ledger.same import already_recorded
-from ledger.tracking import wrong_check_digit
 
 FLAGS = {
     "unknown-cause": "closed without a known cause (R3)",
@@ -37,8 +37,8 @@ ADVICE = frozenset({"tracking-check-digit", "ambiguous-time"})
 """Flags that alone refuse nothing, neither at the prompt nor under --strict."""
 
 _MOVES_WITH_A_GAP = (e.Verified, e.Shipped, e.DeliveryScan, e.Confirmed)
-_REVIEWS_A_CLOSING = (e.DisputeOpened, e.DisputeResolved, e.DisputeWithdrawn)
-_MAY_COME_LATE = (e.Scanned, e.DeliveryScan)
+_OF_A_DISPUTE = (e.DisputeOpened, e.DisputeResolved, e.DisputeWithdrawn)
+_MAY_COME_LATE = frozenset({e.Scanned, e.DeliveryScan})
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -55,30 +55,30 @@ class Decision(Struct, frozen=True, gc=False):
 
 def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decision | e.Recorded:
     """Return what will be written, or the line that already says this very fact (R10); raise Refused if it cannot be."""
+    kind = type(fact)
     if fact.occurred_at.tzinfo is not UTC:
         fact = replace(fact, occurred_at=in_utc(fact.occurred_at))
-    recorded = already_recorded(order, fact) if order.history else None
+    recorded = already_recorded(order, fact)
     if recorded is not None:
         return recorded
-    _check_known(order, fact)
-    actor = _check_actor(order, fact, policy)
-    _check_not_future(fact, policy, now)
-    if type(fact) is e.Retracted:
+    if order.base == "none" or kind is e.Placed:
+        _check_known(order, fact)
+    actor = kind.usual_actor if fact.actor is None else fact.actor
+    if actor != kind.usual_actor and not kind.any_actor:
+        _check_actor(order, fact, policy)
+    if fact.occurred_at > now:
+        _check_not_future(fact, policy, now)
+    if isinstance(fact, e.Retracted):
         return _take_back(order, fact, actor)
-    verdict, base = _check_lifecycle(order, fact)
+    verdict, base = _judge(order, fact)
     odd = () if verdict == "ok" else _flag_of(verdict, base, order, fact)
     late = order.effective_at is not None and fact.occurred_at < order.effective_at
-    if late and not isinstance(fact, _MAY_COME_LATE):
+    if late and kind not in _MAY_COME_LATE:
         odd += ("out-of-order",)
     if fact.ambiguous_time:
         odd += ("ambiguous-time",)
     event, flags = _complete(order, fact, actor, policy)
-    return Decision(
-        event,
-        _status_after(order, event, base),
-        odd + flags if flags else odd,
-        order.effective_at if late else None,
-    )
+    return Decision(event, _status_after(order, kind, base), odd + flags, order.effective_at if late else None)
 
 
 def refuse_odd(fact: e.Fact, odd: tuple[str, ...], *, hint: str) -> None:
@@ -123,21 +123,18 @@ def _check_known(order: Order, fact: e.Fact) -> None:
         )
 
 
-def _check_actor(order: Order, fact: e.Fact, policy: Policy) -> e.Actor:
+def _check_actor(order: Order, fact: e.Fact, policy: Policy) -> None:
     kind = type(fact)
-    actor = fact.actor
-    if actor is None or actor == kind.usual_actor or kind.any_actor:
-        return actor or kind.usual_actor
-    if actor == "buyer" and type(fact) is e.Closed and fact.reason == "cancelled" and policy.buyer_cancels_unpaid:
+    if fact.actor == "buyer" and isinstance(fact, e.Closed) and fact.reason == "cancelled" and policy.buyer_cancels_unpaid:
         if order.paid == 0:
-            return actor
+            return
         raise Refused(
             "R6",
             f"order {fact.order_id}: the buyer cannot close a paid order",
             why="the buyer cancels alone only while nothing is paid (R6)",
             hint="record what the buyer can do: cancel-requested; if the platform closed it, say actor platform",
         )
-    if kind.closing and actor == "seller":
+    if kind.closing and fact.actor == "seller":
         raise Refused(
             "R1",
             f"order {fact.order_id}: the seller cannot close an order",
@@ -146,14 +143,14 @@ def _check_actor(order: Order, fact: e.Fact, policy: Policy) -> e.Actor:
         )
     raise Refused(
         "R6",
-        f"order {fact.order_id}: the {actor} cannot do this: {_tag(fact)}",
+        f"order {fact.order_id}: the {fact.actor} cannot do this: {_tag(fact)}",
         why=f"it is done by the {kind.usual_actor} (R6)",
         hint=f"leave the actor out, or say {kind.usual_actor}; what somebody else says of it is a `noted`",
     )
 
 
 def _check_not_future(fact: e.Fact, policy: Policy, now: datetime) -> None:
-    if fact.occurred_at > now and fact.occurred_at > now + timedelta(minutes=policy.future_minutes):
+    if fact.occurred_at > now + timedelta(minutes=policy.future_minutes):
         raise Refused(
             "R9",
             f"order {fact.order_id}: {_tag(fact)} at {fact.occurred_at:%Y-%m-%dT%H:%M:%SZ} is in the future",
@@ -162,25 +159,35 @@ def _check_not_future(fact: e.Fact, policy: Policy, now: datetime) -> None:
         )
 
 
-def _check_lifecycle(order: Order, fact: e.Fact) -> tuple[str, str]:
-    """Return the verdict, ok, odd or R12, and the base status after the fact."""
+def _judge(order: Order, fact: e.Fact) -> tuple[str, str]:
+    """Return the lifecycle's verdict, ok, odd or R12, and the base status after the fact; refuse what it forbids."""
     row = row_of(fact)
     own = row[order.base]
-    reviews = order.disputed and order.base == "closed" and not isinstance(fact, _REVIEWS_A_CLOSING)
-    cell = own if reviews else row[order.status]
-    verdict = cell.verdict
-    if verdict == "R22":
-        verdict = "ok" if order.cancel_declined else "odd"
-    elif verdict == "R24":
-        verdict = "ok" if order.frozen else "no"
-    if verdict != "no" and own.verdict == "no" and type(fact).closing:
-        review = type(fact) is e.DisputeResolved and order.base == "closed"
-        verdict = verdict if review else "no"
-    if verdict == "no":
+    verdict = _verdict(order, fact, row, own)
+    if verdict == "no" or (own.verdict == "no" and type(fact).closing and not _reviews_a_closing(order, fact)):
         raise _refuse_by_lifecycle(order, fact)
     if type(fact) is e.DisputeOpened and order.base == "closed":
         _check_something_left(order)
     return verdict, order.base if own.verdict == "no" else own.next
+
+
+def _verdict(order: Order, fact: e.Fact, row: dict[str, Cell], own: Cell) -> str:
+    """Return what the column of the status shown says; a closed order's own column, but for its dispute."""
+    if order.disputed and (order.base != "closed" or isinstance(fact, _OF_A_DISPUTE)):
+        cell = row["disputed"]
+    elif order.frozen and not order.disputed:
+        cell = row["frozen"]
+    else:
+        cell = own
+    if cell.verdict == "R22":
+        return "ok" if order.cancel_declined else "odd"
+    if cell.verdict == "R24":
+        return "ok" if order.frozen else "no"
+    return cell.verdict
+
+
+def _reviews_a_closing(order: Order, fact: e.Fact) -> bool:
+    return isinstance(fact, e.DisputeResolved) and order.base == "closed"
 
 
 def _refuse_by_lifecycle(order: Order, fact: e.Fact) -> Refused:
@@ -224,29 +231,20 @@ def _complete(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> tup
     """Return the event with everything the fact left out, and the flags that its particulars raise."""
     complete = COMPLETE.get(type(fact))
     if complete is None:
-        return (fact if fact.actor is not None else replace(fact, actor=actor)), _tracking_flag(fact)
+        return replace(fact, actor=actor), ()
     try:
         changes, flags = complete(order, fact, policy)
     except OverflowError:
         raise _out_of_range() from None
-    changes["actor"] = actor
-    return replace(fact, **changes), flags + _tracking_flag(fact)
+    return replace(fact, actor=actor, **changes), flags
 
 
-def _tracking_flag(fact: e.Fact) -> tuple[str, ...]:
-    tracking = getattr(fact, "tracking", None)
-    if tracking is not None and wrong_check_digit(tracking):
-        return ("tracking-check-digit",)
-    return ()
-
-
-def _status_after(order: Order, event: e.Fact, base: str) -> str:
-    kind = type(event)
+def _status_after(order: Order, kind: type[e.Event], base: str) -> str:
     if kind.closing:
         return base
     disputed = kind is e.DisputeOpened or (order.disputed and kind is not e.DisputeWithdrawn)
     frozen = kind is e.Frozen or (order.frozen and kind is not e.Unfrozen)
-    return shown(base, disputed, frozen)
+    return "disputed" if disputed else "frozen" if frozen else base
 
 
 def _take_back(order: Order, fact: e.Retracted, actor: e.Actor) -> Decision:

@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from ledger.errors import Damaged, StorageFailed
 
 BLOCK_BYTES = 1 << 20
+DRAFT = ".draft-"
 LINE_BYTES_MAX = 8 << 20
 REPAIR = "run `orderledger repair`; what it may not move away, a backup has to bring back"
 
@@ -152,6 +154,33 @@ def failed(error: OSError, also: str = "") -> StorageFailed:
     )
 
 
+def check_owner(path: Path) -> None:
+    """Refuse a folder that is not there or belongs to somebody else, also behind a symlink."""
+    try:
+        owners = {os.lstat(path).st_uid, (about := os.stat(path)).st_uid}
+    except OSError as error:
+        raise Damaged(f"{path} is no ledger", why=error.strerror or "", hint="`orderledger init` makes one") from error
+    if not stat.S_ISDIR(about.st_mode) or owners != {os.geteuid()}:
+        raise Damaged(f"{path} is not yours", why="a ledger belongs to one user", hint="use --ledger DIR")
+
+
+def sealed(path: Path) -> bool:
+    """Whether a segment is closed for appending."""
+    return not os.stat(path).st_mode & stat.S_IWUSR
+
+
+def sweep_draft(path: Path, disk: Disk) -> None:
+    """Remove a draft whose maker is gone."""
+    fd = disk.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk.unlink(path)
+    except BlockingIOError:
+        return
+    finally:
+        disk.close(fd)
+
+
 class Draft:
     """Lines that are not in the log yet, in a file of a temporary name beside the segments: adopted or dropped whole.
 
@@ -161,7 +190,7 @@ class Draft:
     _count = itertools.count(1)
 
     def __init__(self, events_dir: Path, disk: Disk) -> None:
-        self.path = events_dir / f".draft-{os.getpid()}-{next(self._count)}.tmp"
+        self.path = events_dir / f"{DRAFT}{os.getpid()}-{next(self._count)}.tmp"
         self.size = 0
         self._disk = disk
         while True:

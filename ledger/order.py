@@ -11,14 +11,13 @@ from ledger import events as e
 from ledger import money
 from ledger.lifecycle import TABLE, Cell
 
-ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e.TYPES.items() if tag in TABLE}
+_ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e.TYPES.items() if tag in TABLE}
 
 
 def row_of(event: e.Event) -> dict[str, Cell]:
     """Return the event's row of the lifecycle table; each reason of `closed` has its own."""
-    if type(event) is e.Closed:
-        return TABLE[f"closed:{event.reason or 'unknown'}"]
-    return ROWS[type(event)]
+    row = _ROWS.get(type(event))
+    return TABLE[f"closed:{getattr(event, 'reason', None) or 'unknown'}"] if row is None else row
 
 
 class Order:
@@ -45,7 +44,6 @@ class Order:
         "feedback_until",
         "frozen",
         "history",
-        "last_occurred_at",
         "order_id",
         "paid",
         "pay_by",
@@ -103,7 +101,6 @@ class Order:
         self.history: list[e.Recorded] = []
         self.retracted: dict[int, e.Recorded] = {}
         self.fact_ids: dict[str, e.Recorded] = {}
-        self.last_occurred_at: datetime | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -121,7 +118,7 @@ class Order:
     @property
     def status(self) -> str:
         """The status shown."""
-        return shown(self.base, self.disputed, self.frozen)
+        return "disputed" if self.disputed else "frozen" if self.frozen else self.base
 
     @property
     def known(self) -> bool:
@@ -158,11 +155,6 @@ class Order:
         return [r for r in self.history if r.version not in self.retracted and type(r.event) is not e.Retracted]
 
 
-def shown(base: str, disputed: bool, frozen: bool) -> str:
-    """Return the status shown for a base status with its flags."""
-    return "disputed" if disputed else "frozen" if frozen else base
-
-
 def fold(order_id: str, history: Iterable[e.Recorded]) -> Order:
     """Return the order after these lines, oldest first."""
     order = Order(order_id)
@@ -178,8 +170,6 @@ def evolve(order: Order, recorded: e.Recorded) -> Order:
     order.history.append(recorded)
     if event.fact_id is not None:
         order.fact_ids.setdefault(event.fact_id, recorded)
-    if order.last_occurred_at is None or event.occurred_at > order.last_occurred_at:
-        order.last_occurred_at = event.occurred_at
     if type(event) is e.Retracted:
         order.retracted[event.retracts] = recorded
         order._forget()

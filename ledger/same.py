@@ -53,8 +53,8 @@ def already_recorded(order: Order, fact: Event) -> Recorded | None:
             why="a fact_id names one fact of the order, and this one says something else (R10)",
             hint="if it is another fact, give it its own fact_id; if the first was wrong, retract it",
         )
-    if order.last_occurred_at is None or fact.occurred_at > order.last_occurred_at:
-        return None
+    if not order.retracted and (order.effective_at is None or fact.occurred_at > order.effective_at):
+        return None  # later than everything recorded
     return next((recorded for recorded in order.history if _same_without_id(order, recorded, fact)), None)
 
 

@@ -20,16 +20,20 @@ import msgspec
 
 from ledger.disk import (
     BLOCK_BYTES,
+    DRAFT,
     REPAIR,
     STAYS,
     Disk,
     Draft,
     LogFile,
+    check_owner,
     complete_bytes,
     failed,
     line_at,
     line_before,
+    sealed,
     split_lines,
+    sweep_draft,
     write_all,
 )
 from ledger.errors import Damaged, Locked, StorageFailed
@@ -133,11 +137,12 @@ class EventStore:
         self._locked = False
         self._fd: int | None = None
         self._paths: list[Path] = []
+        self._drafts: list[Path] = []
         self._readers: dict[int, int] = {}
         self._tail = LogFile(0, self.events_dir, 0)
         self._last_line = b""
-        _owned(path)
-        _owned(self.events_dir)
+        check_owner(path)
+        check_owner(self.events_dir)
 
     # Reading: no lock.
 
@@ -245,7 +250,7 @@ class EventStore:
         assert chunk.endswith(b"\n"), "append takes complete lines"
         assert first_seq <= last_seq, "a chunk has at least one line"
         tail = self._tail
-        if not tail.size or tail.size + len(chunk) > self.segment_bytes or _sealed(tail.path):
+        if not tail.size or tail.size + len(chunk) > self.segment_bytes or sealed(tail.path):
             return self._begin(chunk, first_seq)
         try:
             fd = self._open_tail(tail.path)
@@ -312,8 +317,11 @@ class EventStore:
     def _files(self) -> list[LogFile]:
         """The segments in order with the bytes they have; names of temporary and foreign files are passed over."""
         found = []
+        self._drafts = []
         with os.scandir(self.events_dir) as entries:
             for entry in entries:
+                if entry.name.startswith(DRAFT):
+                    self._drafts.append(self.events_dir / entry.name)
                 if entry.name.startswith(".") or not entry.name.endswith(".jsonl"):
                     continue
                 about = entry.stat(follow_symlinks=False)
@@ -381,7 +389,7 @@ class EventStore:
     def _open_tail(self, path: Path) -> int:
         """The descriptor that appends to the last segment during one hold of the lock."""
         if self._fd is None:
-            flags = os.O_RDONLY if _sealed(path) else os.O_RDWR | os.O_APPEND
+            flags = os.O_RDONLY if sealed(path) else os.O_RDWR | os.O_APPEND
             self._fd = self.disk.open(path, flags)
         return self._fd
 
@@ -429,8 +437,10 @@ class EventStore:
         return failed(error)
 
     def _mended(self) -> list[LogFile]:
-        """The segments, after an unterminated last line was moved away."""
+        """The segments, after dead drafts were removed and an unterminated last line was moved away."""
         files = self._files()
+        for path in self._drafts:
+            sweep_draft(path, self.disk)
         if files:
             tail = files[-1]
             size = complete_bytes(tail.path, tail.size)
@@ -476,21 +486,6 @@ class EventStore:
             self.disk.close(fd)
         self.disk.sync_folder(self.rejects_dir)
         return path, offset - keep.size
-
-
-def _owned(path: Path) -> None:
-    """Refuse a folder that is not there or belongs to somebody else, also behind a symlink."""
-    try:
-        owners = {os.lstat(path).st_uid, (about := os.stat(path)).st_uid}
-    except OSError as error:
-        raise Damaged(f"{path} is no ledger", why=error.strerror or "", hint="`orderledger init` makes one") from error
-    if not stat.S_ISDIR(about.st_mode) or owners != {os.geteuid()}:
-        raise Damaged(f"{path} is not yours", why="a ledger belongs to one user", hint="use --ledger DIR")
-
-
-def _sealed(path: Path) -> bool:
-    """Whether a segment is closed for appending."""
-    return not os.stat(path).st_mode & stat.S_IWUSR
 
 
 def _last(chunk: bytes) -> bytes:

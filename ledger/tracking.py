@@ -1,5 +1,7 @@
 """Tracking numbers of the Universal Postal Union's form S10: two letters, eight digits, a check digit, a country."""
 
+from operator import mul
+
 _WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 
 
@@ -15,5 +17,6 @@ def wrong_check_digit(tracking: str) -> bool:
 
 def check_digit(serial: str) -> int:
     """Return the S10 check digit of eight digits."""
-    remainder = 11 - sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, serial, strict=True)) % 11
+    total: int = sum(map(mul, _WEIGHTS, map(int, serial)))
+    remainder = 11 - total % 11
     return {10: 0, 11: 5}.get(remainder, remainder)

@@ -82,13 +82,13 @@ DELIVERED = (*SHIPPED, delivered())
 CONFIRMED = (*DELIVERED, confirmed())
 
 
-def line_of(history: list[Recorded], decision: Decision, now: datetime) -> Recorded:
-    """Return the line the store would write for this decision, as the next of the history."""
+def line_of(decision: Decision, *, seq: int, version: int, recorded_at: datetime) -> Recorded:
+    """Return the line the store would write for this decision."""
     effective_at = decision.effective_at if decision.effective_at != decision.event.occurred_at else None
     return Recorded(
-        seq=len(history) + 1,
-        version=len(history) + 1,
-        recorded_at=max([now, *(line.recorded_at for line in history[-1:])]),
+        seq=seq,
+        version=version,
+        recorded_at=recorded_at,
         status=decision.status,
         odd=tuple(decision.odd),
         effective_at=effective_at,
@@ -124,8 +124,12 @@ class Scenario:
             answer: Decision | Recorded | Refused = decide(self.order, fact, self.policy, now)
         except Refused as refusal:
             answer = refusal
-        added = [line_of(self.history, answer, now)] if isinstance(answer, Decision) else []
-        return Scenario(self.history + added, self.policy, answer)
+        if not isinstance(answer, Decision):
+            return Scenario(self.history, self.policy, answer)
+        number = len(self.history) + 1
+        recorded_at = max(now, self.history[-1].recorded_at) if self.history else now
+        line = line_of(answer, seq=number, version=number, recorded_at=recorded_at)
+        return Scenario([*self.history, line], self.policy, answer)
 
     def then(self, status: str | None = None, odd: tuple[str, ...] = (), **fields: Any) -> Self:
         """Check that it was accepted with exactly these flags, and the given fields of the event."""
