@@ -1,0 +1,171 @@
+"""`orderledger log`: the events themselves, oldest first."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from commands import clock, context, output, render
+from ledger.errors import Damaged, LedgerError, Usage
+
+if TYPE_CHECKING:
+    from queries.engine import Moment
+
+    from commands.words import Day
+    from ledger.events import Recorded
+    from ledger.store import EventStore
+
+POLL_SECONDS = 0.5
+COLUMNS = {
+    "seq": "BIGINT",
+    "occurred_at": "TIMESTAMP",
+    "order_id": "VARCHAR",
+    "version": "BIGINT",
+    "type": "VARCHAR",
+    "actor": "VARCHAR",
+    "status": "VARCHAR",
+    "odd": "VARCHAR",
+    "details": "VARCHAR",
+}
+OPTIONAL = ("version", "status", "actor")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which lines of the log to print."""
+
+    order_id: str | None
+    type: str | None
+    since_seq: int
+    moment: "Moment"
+
+    def maybe(self, line: bytes) -> bool:
+        """Whether the bytes of a line may be wanted: cheap, and right whenever it says no."""
+        return self.order_id is None or msgspec.json.encode(self.order_id) in line
+
+    def has(self, recorded: "Recorded") -> bool:
+        """Whether the event is wanted."""
+        event = recorded.event
+        happened = recorded.effective_at or event.occurred_at
+        return (
+            recorded.seq >= self.since_seq
+            and (self.order_id is None or event.order_id == self.order_id)
+            and (self.type is None or event.__struct_config__.tag == self.type)
+            and (self.moment.as_of is None or happened <= self.moment.as_of)
+            and (self.moment.known_at is None or recorded.recorded_at <= self.moment.known_at)
+        )
+
+
+def command(
+    ctx: typer.Context,
+    order: Annotated[str | None, typer.Option("--order", metavar="ORDER", help="only events of this order")] = None,
+    kind: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="only events of this type")] = None,
+    since_seq: Annotated[int, typer.Option("--since-seq", metavar="N", min=0, help="only from this seq on")] = 1,
+    follow: Annotated[bool, typer.Option("--follow", help="wait for more events, until interrupted")] = False,
+    output_: context.OutputOption = None,
+    to: context.ToOption = None,
+    as_of: context.AsOf = None,
+    known_at: context.KnownAt = None,
+    now: context.Now = None,
+    tz: context.Tz = "UTC",
+    no_color: context.NoColor = False,
+) -> None:
+    """Print the events, oldest first; `-o jsonl` prints the exact lines of the log.
+
+    Example: orderledger log --order 8123456789012345
+    """
+    from ledger.events import TYPES
+
+    if kind is not None and kind not in TYPES:
+        raise Usage(f"no event type {kind!r}", hint=f"types are {', '.join(TYPES)}")
+    zone = clock.zone(tz)
+    target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
+    if follow and target.format == "parquet":
+        raise Usage("parquet is written when the log has ended", hint="leave out --follow")
+    wanted = Wanted(order, kind, since_seq, context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone))
+    lines = Lines(context.open_ledger(ctx).store, wanted, follow=follow)
+    if target.format == "jsonl":
+        print_lines(target, lines)
+    else:
+        print_events(target, lines)
+    if lines.damaged is not None:
+        raise lines.damaged
+
+
+class Lines:
+    """The wanted lines of the log in batches; what ends the reading early is kept as `damaged`."""
+
+    def __init__(self, store: "EventStore", wanted: Wanted, *, follow: bool = False) -> None:
+        self.store = store
+        self.wanted = wanted
+        self.follow = follow
+        self.damaged: LedgerError | None = None
+        self._next = 0
+
+    def __iter__(self) -> Iterator[list[tuple[bytes, "Recorded"]]]:
+        """Give batches of lines with their events, each as soon as there is no more to read at once."""
+        while self.damaged is None:
+            yield from self._batches()
+            if not self.follow or self.damaged is not None:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _batches(self) -> Iterator[list[tuple[bytes, "Recorded"]]]:
+        batch: list[tuple[bytes, Recorded]] = []
+        try:
+            for line, recorded in self._read():
+                batch.append((line, recorded))
+                if len(batch) == render.BATCH:
+                    yield batch
+                    batch = []
+        except Damaged as error:
+            self.damaged = error
+        if batch:
+            yield batch
+
+    def _read(self) -> Iterator[tuple[bytes, "Recorded"]]:
+        from ledger.store import decode
+
+        for at, line in self.store.lines(self._next):
+            if self.wanted.maybe(line):
+                recorded = decode(line)
+                if self.wanted.has(recorded):
+                    yield line, recorded
+            self._next = at + len(line) + 1
+
+
+def print_lines(target: output.Target, lines: Lines) -> None:
+    """Print the lines themselves, byte by byte."""
+    with output.opened(target, paged=not lines.follow) as writer:
+        for batch in lines:
+            chunk = b"".join(line + b"\n" for line, _ in batch)
+            writer.write(output.visible_json(chunk.decode()) if target.screen else chunk)
+            writer.flush()
+
+
+def print_events(target: output.Target, lines: Lines) -> None:
+    """Print one row an event."""
+
+    def day(instant: object) -> str:
+        return render.short_instant(instant, target.tz)[:10]  # type: ignore[arg-type]
+
+    rows = ([_row(recorded, day) for _, recorded in batch] for batch in lines)
+    render.table(target, list(COLUMNS), list(COLUMNS.values()), rows, optional=OPTIONAL, paged=not lines.follow)
+
+
+def _row(recorded: "Recorded", day: "Day") -> render.Row:
+    from commands.words import details
+
+    event = recorded.event
+    return (
+        recorded.seq,
+        event.occurred_at,
+        event.order_id,
+        recorded.version,
+        event.__struct_config__.tag,
+        event.actor,
+        recorded.status,
+        ",".join(recorded.odd) or None,
+        details(recorded, day),
+    )

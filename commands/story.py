@@ -1,0 +1,212 @@
+"""An order told as a story: how it stands, where its money is, what runs, and what happened on a time line."""
+
+from datetime import datetime, timedelta
+from unicodedata import east_asian_width
+
+from commands import words
+from commands.colours import paint
+from commands.output import Target, visible
+from commands.render import short_instant
+from ledger.decide import FLAGS
+from ledger.events import Recorded, Retracted
+from ledger.money import EXPONENTS, plain
+from ledger.order import Order
+from ledger.timers import Timer
+
+WIDEST = 110
+"""Longer lines are hard to read, however wide the terminal is."""
+
+_MONEY_STYLES = {"buyer": "green", "seller": "cyan", "split": "magenta", "escrow": "red"}
+_ACTOR_STYLES = {"buyer": "green", "seller": "cyan", "platform": "magenta", "carrier": "dim"}
+
+
+class Page:
+    """Lines of text, folded at spaces to the width there is, coloured where colour is on."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.lines: list[str] = []
+
+    def add(self, text: str, style: str = "", *, before: str = "", painted: str = "") -> None:
+        """Add text, folded to hang after `before`; `painted` is `before` with its colours."""
+        if self.target.screen:
+            text = visible(text)
+        hang = " " * _cells(before)
+        folded = fold(text, max(min(self.target.width, WIDEST) - len(hang), 20))
+        for at, line in enumerate(folded):
+            self.lines.append((hang if at else painted or before) + self.paint(line, style))
+
+    def head(self, text: str) -> None:
+        """Begin a part of the page."""
+        self.lines.append("")
+        self.add(text, "bold")
+
+    def paint(self, text: str, style: str) -> str:
+        """Colour text, where colour is on."""
+        return paint(text, style, bool(self.target.screen and self.target.screen.colour))
+
+    def day(self, instant: datetime) -> str:
+        """Write the local date."""
+        return short_instant(instant, self.target.tz)[:10]
+
+    def minute(self, instant: datetime) -> str:
+        """Write the local date and minute."""
+        return short_instant(instant, self.target.tz)
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Break text at spaces into lines of at most so many cells; a longer word is left whole."""
+    lines = []
+    for paragraph in text.split("\n"):
+        line, used = "", 0
+        for word in paragraph.split(" "):
+            needed = _cells(word)
+            if line and used + 1 + needed > width:
+                lines.append(line)
+                line, used = word, needed
+            else:
+                line, used = (f"{line} {word}", used + 1 + needed) if line else (word, needed)
+        lines.append(line)
+    return lines
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(character) in "WF") for character in text)
+
+
+def tell(target: Target, order: Order, lines: list[Recorded], timers: list[Timer], now: datetime) -> str:
+    """Tell the order's story: `lines` are what is shown on the time line, `now` is the present."""
+    page = Page(target)
+    _headline(page, order, lines, now)
+    _money(page, order)
+    _running(page, timers, now)
+    _events(page, order, lines)
+    return "\n".join(page.lines) + "\n"
+
+
+def _headline(page: Page, order: Order, lines: list[Recorded], now: datetime) -> None:
+    page.add(f"{order.title or 'an order'} — {order.order_id}", "bold")
+    if order.known:
+        placed = next(line.event for line in order.in_force())
+        page.add(f"{_amount(order, order.amount)} from {order.seller}, placed on {page.day(placed.occurred_at)}")
+    page.lines.append("")
+    page.add(headline(page, order, now), _status_style(order))
+
+
+def _status_style(order: Order) -> str:
+    if order.status != "closed":
+        return "yellow" if order.status in ("disputed", "frozen", "cancelling") else "bold"
+    style = _MONEY_STYLES.get(order.money_went_to or "", "bold")
+    return "red" if order.refund_failed else style
+
+
+def headline(page: Page, order: Order, now: datetime) -> str:
+    """Say in words how the order stands: its status or closure, then where its money went."""
+    standing = words.STATUSES[order.status]
+    if order.status == "closed" and order.closed_at:
+        closer = words.ACTORS.get(order.closed_by or "", "somebody")
+        standing += f" — {closer} {words.CLOSURES[order.closure_reason or 'unknown']} on {page.day(order.closed_at)}"
+    return "; ".join([standing, *_whereabouts(page, order, now)])
+
+
+def _whereabouts(page: Page, order: Order, now: datetime) -> list[str]:
+    """Say where the money went, one clause for each place that has some."""
+    if not order.paid and not order.to_buyer:
+        return ["nothing had been paid"] if order.status == "closed" else []
+    clauses = []
+    if order.to_buyer:
+        clauses.append(f"{_amount(order, order.to_buyer)} went back to you{_arrival(page, order, now)}")
+    if order.to_seller:
+        clauses.append(f"{_amount(order, order.to_seller)} went to the seller")
+    if order.escrow:
+        clauses.append(f"{_amount(order, order.escrow)} is held in escrow")
+    return clauses
+
+
+def _arrival(page: Page, order: Order, now: datetime) -> str:
+    if order.pending <= 0:
+        return " and has arrived"
+    part = "" if order.pending == order.to_buyer else f"{_amount(order, order.pending)} of it "
+    if order.refund_failed:
+        return f", but {part or 'the refund '}bounced and is still owed"
+    if order.refund_by is None:
+        return f", {part}on its way"
+    if order.refund_by < now:
+        return f", {part}overdue since {page.day(order.refund_by)}"
+    return f", {part}on its way until {page.day(order.refund_by)}"
+
+
+def _amount(order: Order, minor: int) -> str:
+    return f"{plain(minor, EXPONENTS.get(order.currency, 2))} {order.currency}".rstrip()
+
+
+def _money(page: Page, order: Order) -> None:
+    if not order.known:
+        return
+    page.head("Where the money is")
+    rows = [
+        ("you paid", order.paid, "", True),
+        ("held in escrow", order.escrow, "yellow", True),
+        ("to the seller", order.to_seller, "cyan", True),
+        ("back to you, arrived", order.refunded, "green", True),
+        ("back to you, on its way", order.pending, "red" if order.refund_failed else "green", order.pending != 0),
+    ]
+    shown = [(label, _amount(order, minor), style if minor else "dim") for label, minor, style, show in rows if show]
+    widest = max(len(amount) for _, amount, _ in shown)
+    for label, amount, style in shown:
+        before = f"  {label:<24}"
+        page.add("", before=before, painted=before + page.paint(amount.rjust(widest), style))
+
+
+def _running(page: Page, timers: list[Timer], now: datetime) -> None:
+    running = sorted((timer for timer in timers if timer.running), key=lambda timer: timer.due_at)
+    if not running:
+        return
+    page.head("What runs out, and then")
+    for timer in running:
+        late = timer.due_at < now
+        before = f"  {words.TIMERS[timer.timer]:<24}"
+        left = f"{page.minute(timer.due_at)}  {time_left(timer.due_at - now):<16}"
+        page.add(timer.consequence, before=before + left, painted=before + page.paint(left, "red" if late else "bold"))
+
+
+def time_left(span: timedelta) -> str:
+    """Say how far away an instant is: `in 9 days`, `5 hours ago`; whole units, never more than there are."""
+    seconds = abs(int(span.total_seconds()))
+    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= length or length == 1:
+            count = seconds // length
+            text = f"{count} {unit}{'' if count == 1 else 's'}"
+            break
+    return f"{text} ago" if span < timedelta(0) else f"in {text}"
+
+
+def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
+    page.head("What happened")
+    by_version = {line.version: line for line in lines}
+
+    def place(line: Recorded) -> tuple[datetime, int, int]:
+        # A retraction's own time counts for nothing: it stands below what it takes back.
+        told = by_version.get(line.event.retracts, line) if isinstance(line.event, Retracted) else line
+        return told.event.occurred_at, told.version, line.version
+
+    for line in sorted(lines, key=place):
+        _event(page, order, line)
+
+
+def _event(page: Page, order: Order, line: Recorded) -> None:
+    actor = line.event.actor or "buyer"
+    gone = order.retracted.get(line.version)
+    when, place, who = page.minute(line.event.occurred_at), f"  v{line.version:<4}", f"{_who(actor):<10}"
+    style = "dim" if gone else ""
+    painted = page.paint(when, style) + page.paint(place, "dim") + page.paint(who, style or _ACTOR_STYLES[actor])
+    said = words.sentence(line.event, order.currency, page.day)
+    if gone:
+        said = f"[taken back in v{gone.version}] {said}"
+    page.add(said, style, before=when + place + who, painted=painted)
+    for flag in line.odd:
+        page.add(f"odd: {FLAGS.get(flag, flag)}", style or "yellow", before=" " * len(when + place + who))
+
+
+def _who(actor: str) -> str:
+    return words.ACTORS[actor].removeprefix("the ")

@@ -1,0 +1,226 @@
+"""The story's words: every status, reason, event and field in plain English, each written once.
+
+The buyer is "you". A sentence is the type's own words; what else the event says follows, made from its fields.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from string import Formatter
+
+from ledger.events import Attachment, DisputeOpened, Event, Item, Recorded
+
+Day = Callable[[datetime], str]
+
+ACTORS = {"buyer": "you", "seller": "the seller", "platform": "the platform", "carrier": "the carrier"}
+
+STATUSES = {
+    "none": "nobody has placed it",
+    "awaiting-payment": "waiting for your payment",
+    "verifying-payment": "your payment is being verified",
+    "processing": "the seller is preparing the parcel",
+    "cancelling": "you asked to cancel, and the seller has to answer",
+    "shipped": "the parcel is on its way",
+    "delivered": "the carrier says that the parcel was delivered",
+    "closed": "closed",
+    "disputed": "in dispute: the platform has to decide",
+    "frozen": "frozen: the platform is reviewing the order",
+}
+
+CLOSURES = {
+    "confirmed": "confirmed that the parcel arrived",
+    "protection-expired": "closed it because buyer protection had run out",
+    "payment-timeout": "closed it as not paid in time",
+    "not-shipped": "closed it as not shipped",
+    "cancelled": "closed it as cancelled",
+    "out-of-stock": "closed it as out of stock",
+    "dispute-resolved": "decided the dispute",
+    "security": "closed it for security reasons",
+    "administration": "closed it by its administration",
+    "unknown": "closed it without a known cause",
+}
+"""What somebody did who closed an order, by closure reason."""
+
+EVENTS = {
+    "placed": "placed the order for {amount}",
+    "paid": "paid {amount} into escrow",
+    "verified": "verified the payment",
+    "processing-extended": "gave the seller {days} more to ship",
+    "cancel-requested": "asked to cancel the order",
+    "cancel-accepted": "agreed to cancel",
+    "cancel-declined": "declined to cancel",
+    "shipped": "shipped the parcel",
+    "scanned": "scanned the parcel: {checkpoint}",
+    "delivered-scan": "scanned the parcel as delivered",
+    "protection-extended": "made buyer protection {days} longer",
+    "confirmed": CLOSURES["confirmed"],
+    "dispute-opened": "opened a dispute: {reason}",
+    "dispute-withdrawn": "took the dispute back",
+    "dispute-resolved": CLOSURES["dispute-resolved"] + ": {outcome}",
+    "frozen": "froze the order for a review",
+    "unfrozen": "lifted the freeze",
+    "closed-by-security": CLOSURES["security"],
+    "closed": "{reason}",
+    "refunded": "refunded {amount}, which arrived on your account",
+    "refund-failed": "could not deliver the refund; it is still owed",
+    "feedback-left": "left {rating} feedback",
+    "noted": "noted",
+    "retracted": "took back v{retracts}",
+}
+"""What the actor did, by event type; names in braces are fields."""
+
+FIELDS = {
+    "title": "{}",
+    "seller": "from {}",
+    "items": "{}",
+    "marketplace": "on {}",
+    "parent": "part of order {}",
+    "reorder_of": "instead of order {}",
+    "processing_days": "{} to ship",
+    "protection_days": "{} of buyer protection",
+    "pay_by": "to be paid by {}",
+    "method": "by {}",
+    "account": "account {}",
+    "account_amount": "the bank showed {}",
+    "verify_by": "usually verified by {}",
+    "ship_by": "to be shipped by {}",
+    "reason": "reason: {}",
+    "complaint": "blaming the seller",
+    "answer_by": "to be answered by {}",
+    "tracking": "tracking number {}",
+    "carrier": "with {}",
+    "place": "at {}",
+    "recipient": "taken by {}",
+    "protected_until": "you are protected until {}",
+    "claim": "you ask {} back",
+    "to_buyer": "{} goes back to you",
+    "to_seller": "{} goes to the seller",
+    "refund_by": "the refund should arrive by {}",
+    "dispute_until": "a dispute is possible until {}",
+    "feedback_until": "feedback is possible until {}",
+    "review_by": "to be reviewed by {}",
+    "text": "“{}”",
+    "attachments": "attached: {}",
+    "why": "because: {}",
+    "note": "note: {}",
+    "source": "source: {}",
+}
+"""What a field adds to a sentence."""
+
+CHOICES = {
+    "accepted": "accepted by the post",
+    "sorting": "in a sorting centre",
+    "export": "leaving its country",
+    "customs-in": "at customs",
+    "customs-out": "through customs",
+    "import": "in the country of destination",
+    "out-for-delivery": "out for delivery",
+    "attempted": "delivery was tried, nobody took it",
+    "held": "held for collection",
+    "returned": "on its way back to the seller",
+    "not-received": "not received",
+    "delivered-elsewhere": "delivered to somebody else",
+    "not-as-described": "not as described",
+    "damaged": "damaged",
+    "counterfeit": "counterfeit",
+    "bad-tracking": "the tracking number is bad",
+    "other": "another reason",
+    "buyer-won": "you won",
+    "partial": "each side gets a part",
+    "seller-won": "the seller won",
+}
+"""What a field with fixed choices says."""
+
+TIMERS = {
+    "pay_by": "pay",
+    "verify_by": "payment verified",
+    "ship_by": "seller ships",
+    "answer_by": "seller answers",
+    "protected_until": "protection ends",
+    "review_by": "review ends",
+    "refund_by": "refund arrives",
+    "dispute_until": "last day to dispute",
+    "feedback_until": "last day for feedback",
+}
+
+_AMOUNTS = ("amount", "claim", "to_buyer", "to_seller", "account_amount")
+_PLAIN = (
+    "amount",
+    "title",
+    "text",
+    "why",
+    "seller",
+    "tracking",
+    "checkpoint",
+    "outcome",
+    "rating",
+    "method",
+    "carrier",
+)
+"""Fields whose value needs no name beside it."""
+
+_SILENT = ("order_id", "occurred_at", "actor", "fact_id", "ambiguous_time", "currency", "account_currency")
+"""Fields the story has said elsewhere, or that say nothing to a reader."""
+
+
+def sentence(event: Event, currency: str, day: Day) -> str:
+    """Say what the actor did: `paid 20.00 USD into escrow, by card`; `day` writes an instant."""
+    words = EVENTS[str(type(event).__struct_config__.tag)]
+    values = {name: _value(name, event, currency, day) for name in _said(event)}
+    if words == EVENTS["closed"]:
+        values["reason"] = CLOSURES[getattr(event, "reason", None) or "unknown"]
+    said = {name for _, name, _, _ in Formatter().parse(words) if name}
+    more = (_joint(name, event) + _part(name, value) for name, value in values.items() if name not in said)
+    return words.format_map(values) + "".join(more)
+
+
+def details(recorded: Recorded, day: Day) -> str:
+    """Say in short what an event's own fields say: the log's last column."""
+    event = recorded.event
+    currency = getattr(event, "currency", None) or ""
+    values = {name: _value(name, event, currency, day) for name in _said(event)}
+    return ", ".join(value if name in _PLAIN else f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def _said(event: Event) -> list[str]:
+    """Name the fields that say something, in the order of the struct: its own ones before those of every event."""
+    common = Event.__struct_fields__
+    own = [name for name in event.__struct_fields__ if name not in common]
+    names = [*own, *(name for name in common if name not in _SILENT)]
+    return [name for name in names if name not in _SILENT and getattr(event, name) not in (None, False)]
+
+
+def _joint(name: str, event: Event) -> str:
+    """What joins a part to the sentence: consequences stand apart from particulars."""
+    if name == "text":
+        return " "
+    return "; " if name.startswith("to_") or isinstance(getattr(event, name), datetime) else ", "
+
+
+def _part(name: str, value: str) -> str:
+    if name == "to_seller" and value.startswith("-"):
+        return f"{value[1:]} is taken back from the seller"
+    return FIELDS[name].format(value)
+
+
+def _value(name: str, event: Event, currency: str, day: Day) -> str:
+    value = getattr(event, name)
+    if name in _AMOUNTS:
+        kept_in = getattr(event, "account_currency", None) if name == "account_amount" else currency
+        return f"{value} {kept_in}".rstrip()
+    if isinstance(value, datetime):
+        return day(value)
+    if name.endswith("days"):
+        return "1 day" if value == 1 else f"{value} days"
+    if isinstance(value, tuple):
+        return ", ".join(_piece(part) for part in value)
+    return CHOICES.get(value, value) if _is_choice(event, name) else str(value)
+
+
+def _is_choice(event: Event, name: str) -> bool:
+    return name in ("checkpoint", "outcome") or (name == "reason" and isinstance(event, DisputeOpened))
+
+
+def _piece(part: Item | Attachment) -> str:
+    if isinstance(part, Attachment):
+        return part.name
+    return f"{part.quantity} × {part.title or part.product or part.sku or 'item'}"
