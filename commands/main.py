@@ -74,13 +74,20 @@ def orderledger(
     """Keep the life of marketplace orders: what happened, why each was closed, and where the money is."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give the exit code; whatever went wrong is on stderr in at most three lines."""
-    # A short command is over before its garbage is worth collecting: half of the collections would run in the imports.
+def main() -> int:
+    """Run the command line of this process and give its exit code."""
+    # A command is short: looking for garbage while modules load, and once more at the end, takes a tenth of its time.
     gc.set_threshold(20_000, 20, 20)
     signal.signal(signal.SIGTERM, _terminated)
+    code = run(sys.argv[1:])
+    gc.freeze()
+    return code
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give the exit code; whatever went wrong is on stderr in at most three lines."""
     try:
-        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        code = _invoke(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
@@ -99,12 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _invoke(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     if "_ORDERLEDGER_COMPLETE" in os.environ:
-        command.main(arguments, prog_name="orderledger")
+        command.main(list(arguments), prog_name="orderledger")
     try:
-        with command.make_context("orderledger", arguments) as ctx:
+        with command.make_context("orderledger", list(arguments)) as ctx:
             command.invoke(ctx)
     except typer.Exit as finished:
         return finished.exit_code
