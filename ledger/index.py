@@ -24,6 +24,9 @@ Covered = dict[int, tuple[int, int]]
 
 UNREADABLE: Covered = {-1: (0, 0)}
 FORMAT = 1
+NO_INDEX = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite says of a file that is no database, or one without our tables."""
+
 FLUSH_EVENTS = 200_000
 LAG_BYTES = 1 << 20
 
@@ -193,7 +196,7 @@ class Index:
                 self._open()
             stored = self._read_covered()
         except sqlite3.DatabaseError as error:
-            if type(error) is not sqlite3.DatabaseError:
+            if error.sqlite_errorcode & 0xFF not in NO_INDEX:
                 raise
             stored = UNREADABLE
         if stored != self._stored or not self._covered:

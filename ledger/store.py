@@ -343,7 +343,7 @@ class EventStore:
         return found
 
     def _reader(self, ordinal: int) -> tuple[int, Path]:
-        """A descriptor that reads a segment, kept open; Damaged when there is no such segment."""
+        """A descriptor that reads a segment, kept open; Damaged when there is none."""
         if ordinal >= len(self._paths):
             self._files()
         if ordinal >= len(self._paths):
@@ -401,10 +401,7 @@ class EventStore:
 
     def _begin(self, chunk: bytes, first_seq: int) -> Position:
         """Begin a segment with its first lines."""
-        try:
-            draft = Draft(self.events_dir, self.disk)
-        except OSError as error:
-            raise failed(error) from error
+        draft = self.draft()
         try:
             draft.append(chunk)
         except StorageFailed:
