@@ -66,7 +66,8 @@ class Ledger:
                 why="a new ledger begins in a new or empty folder",
                 hint="name another folder, or use the ledger that is there with --ledger",
             )
-        config = Config(format=FORMAT, id=ledger_id, created_at=f"{now:%Y-%m-%dT%H:%M:%SZ}", policy=policy, segment_bytes=64 << 20)
+        born = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        config = Config(format=FORMAT, id=ledger_id, created_at=born, policy=policy, segment_bytes=64 << 20)
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
@@ -114,7 +115,10 @@ class Ledger:
         allow_odd: bool = False,
         expect_version: int | None = None,
     ) -> Receipt:
-        """Decide one fact and append it; it is on disk when this returns. Refused, VersionConflict, Locked, …"""
+        """Decide one fact and append it; it is on disk when this returns.
+
+        Refused, VersionConflict, Locked or StorageFailed otherwise; then nothing was appended.
+        """
         writer = Writer(self.store, self.index)
         try:
             with writer.lock(wait, lambda: now, LAG_BYTES):

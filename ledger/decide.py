@@ -54,7 +54,7 @@ class Decision(Struct, frozen=True, gc=False):
 
 
 def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decision | e.Recorded:
-    """Return what will be written, or the line that already says this very fact (R10); raise Refused if it cannot be."""
+    """Return what will be written, or the line that says this very fact already (R10); refuse what cannot be."""
     kind = type(fact)
     if fact.occurred_at.tzinfo is not UTC:
         fact = replace(fact, occurred_at=in_utc(fact.occurred_at))
@@ -125,7 +125,8 @@ def _check_known(order: Order, fact: e.Fact) -> None:
 
 def _check_actor(order: Order, fact: e.Fact, policy: Policy) -> None:
     kind = type(fact)
-    if fact.actor == "buyer" and isinstance(fact, e.Closed) and fact.reason == "cancelled" and policy.buyer_cancels_unpaid:
+    cancels = isinstance(fact, e.Closed) and fact.reason == "cancelled" and policy.buyer_cancels_unpaid
+    if fact.actor == "buyer" and cancels:
         if order.paid == 0:
             return
         raise Refused(

@@ -7,14 +7,16 @@ from ledger.store import EventStore, decode
 
 
 class DraftLines:
-    """The lines of a draft segment, found by their order; the places are in a temporary database of bounded memory."""
+    """The lines of a draft segment, found by their order; their places are in a temporary database on disk."""
 
     def __init__(self, store: EventStore, first_seq: int) -> None:
         self._store = store
         self._first_seq = first_seq
         self._file = store.draft()
         self._places = sqlite3.connect("", isolation_level=None)
-        self._places.execute("CREATE TABLE places (order_id TEXT, at INTEGER, PRIMARY KEY (order_id, at)) WITHOUT ROWID")
+        self._places.execute(
+            "CREATE TABLE places (order_id TEXT, at INTEGER, PRIMARY KEY (order_id, at)) WITHOUT ROWID"
+        )
 
     def append(self, chunk: bytes, places: dict[str, list[int]]) -> None:
         """Add complete lines; `places` has the byte offsets of each order's lines in the chunk."""

@@ -9,8 +9,6 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-
-
 Actor = Literal["buyer", "seller", "platform", "carrier"]
 Id = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f-\x9f]{1,128}\Z")]
 FactId = Annotated[str, Meta(min_length=1, max_length=128)]

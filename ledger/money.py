@@ -42,7 +42,12 @@ def parse(amount: str, currency: str, what: str = "amount", *, zero: bool = Fals
     decimals = exponent(currency)
     whole, _, fraction = amount.partition(".")
     if amount[0] in "+-":
-        raise Refused("R11", f"{what} {amount} has a sign", why="amounts are positive; the event says the direction (R11)")
+        raise Refused(
+            "R11",
+            f"{what} {amount} has a sign",
+            why="amounts are positive; the event says which way the money goes (R11)",
+            hint="leave the sign out",
+        )
     if len(fraction) > decimals:
         raise Refused(
             "R11",
@@ -67,7 +72,12 @@ def parse_signed(amount: str, currency: str, what: str) -> int:
 def check_size(minor: int, decimals: int, what: str) -> None:
     """Refuse what is too large to be summed exactly (R11)."""
     if minor >= TOO_MUCH * 10**decimals:
-        raise Refused("R11", f"{what} is 10^14 or more", why="sums must stay exact (R11)", hint="look for a typing mistake")
+        raise Refused(
+            "R11",
+            f"{what} is 10^14 or more",
+            why="sums must stay exact (R11)",
+            hint="look for a typing mistake",
+        )
 
 
 def text(minor: int, currency: str) -> str:

@@ -77,10 +77,8 @@ def _after_closing(
     return _timer(kind, closing, met_at, running=met_at is None and due_at >= now)
 
 
-def _first_after(
-    started: e.Recorded, in_force: list[e.Recorded], meets: Callable[[e.Event], bool]
-) -> datetime | None:
-    """Return when the first event came that meets a timer: recorded after it was set, or late but not earlier than it."""
+def _first_after(started: e.Recorded, in_force: list[e.Recorded], meets: Callable[[e.Event], bool]) -> datetime | None:
+    """Return when the first event came that meets a timer: recorded after it, or late but not earlier than it."""
     for recorded in in_force:
         later = recorded.version > started.version or (
             recorded.version != started.version and recorded.event.occurred_at >= started.event.occurred_at
@@ -94,7 +92,8 @@ def _arrived_at(order: Order, closing: e.Recorded, in_force: list[e.Recorded]) -
     """Return when the last part of the refund arrived, or None while something is on its way."""
     if order.pending > 0:
         return None
-    arrivals = [r.event.occurred_at for r in in_force if r.version > closing.version and isinstance(r.event, e.Refunded)]
+    after = [line.event for line in in_force if line.version > closing.version]
+    arrivals = [event.occurred_at for event in after if isinstance(event, e.Refunded)]
     return arrivals[-1] if arrivals else None
 
 

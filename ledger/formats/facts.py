@@ -50,7 +50,9 @@ def parse(line: bytes) -> Fact:
         raise _explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(
-            f"not a line of JSON: {error}", why="a facts log has one JSON object a line, in UTF-8", hint="see: orderledger schema"
+            f"not a line of JSON: {error}",
+            why="a facts log has one JSON object a line, in UTF-8",
+            hint="see: orderledger schema",
         ) from None
     if b"\\u0000" in line and "\0" in all_text(fact):
         raise Malformed("the text holds a NUL character", why="no text of an order does", hint="remove \\u0000")
