@@ -38,11 +38,15 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a fact: the line it has in the log (without newline), and whether it was there before (R10)."""
+    """The answer to a fact: the line it has in the log (without newline), and whether it was there before (R10).
+
+    `retracted_by` is the seq of the line that took a duplicate back: it is not recorded again by telling it again.
+    """
 
     recorded: e.Recorded
     line: bytes
     duplicate: bool
+    retracted_by: int | None = None
 
 
 class Ledger:
@@ -127,10 +131,10 @@ class Ledger:
                     known = already_recorded(order, fact)
                     if known is None:
                         raise VersionConflict(fact.order_id, expect_version, order.version)
-                    return Receipt(known, _line(known), duplicate=True)
+                    return _again(order, known)
                 decision = decide(order, fact, self.policy, now)
                 if isinstance(decision, e.Recorded):
-                    return Receipt(decision, _line(decision), duplicate=True)
+                    return _again(order, decision)
                 if not allow_odd:
                     refuse_odd(fact, decision.odd, hint="if it did happen so, record it with --allow-odd")
                 recorded = writer.add(order, decision)
@@ -173,6 +177,11 @@ class Ledger:
         with self.store.lock(wait):
             self.store.ready()
             self.index.rebuild(self.store)
+
+
+def _again(order: Order, recorded: e.Recorded) -> Receipt:
+    retraction = order.retracted.get(recorded.version)
+    return Receipt(recorded, _line(recorded), duplicate=True, retracted_by=retraction.seq if retraction else None)
 
 
 def _line(recorded: e.Recorded) -> bytes:

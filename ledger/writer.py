@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ledger.decide import Decision
 from ledger.draft import DraftLines
+from ledger.errors import Locked
 from ledger.events import Recorded
 from ledger.index import Index, IndexFailed, Mismatch, lines_of
 from ledger.order import Order, evolve, fold
@@ -100,9 +101,12 @@ class Writer:
             self._kept_events -= len(order.history)
 
     def save_index(self, wait: float, now: Callable[[], datetime]) -> None:
-        """Write what is gathered for the index, if nobody else wrote in between."""
-        with self.lock(wait, now):
-            self._warn_of(self._index.flush)
+        """Write what is gathered for the index; where somebody else is writing, the next writer catches up."""
+        try:
+            with self.lock(wait, now):
+                self._warn_of(self._index.flush)
+        except Locked:
+            return
 
     @contextmanager
     def draft(self) -> Iterator[DraftLines]:
