@@ -8,7 +8,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -31,17 +31,17 @@ FLUSH_EVENTS = 200_000
 LAG_BYTES = 1 << 20
 
 _SCHEMA = f"""
-CREATE TABLE lines (order_id TEXT, positions BLOB, PRIMARY KEY (order_id, positions)) WITHOUT ROWID;
+CREATE TABLE lines (order_id TEXT, first INTEGER, positions BLOB, PRIMARY KEY (order_id, first)) WITHOUT ROWID;
 CREATE TABLE covered (segment INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, crc INTEGER NOT NULL);
 PRAGMA user_version = {FORMAT};
 """
 
 
-class IndexFailed(Exception):  # noqa: N818 - named like the errors of ledger/errors.py
+class IndexFailed(Exception):
     """The index could not be written: the log stands, and the next writer catches up."""
 
 
-class Mismatch(Exception):  # noqa: N818 - named like the errors of ledger/errors.py
+class Mismatch(Exception):
     """The index named other lines than the order's versions 1, 2, 3 …: rebuild it, or search the log."""
 
 
@@ -57,6 +57,7 @@ class _Line(msgspec.Struct, gc=False):
     event: _Key
 
 
+_LOOK_UP = "SELECT positions FROM lines WHERE order_id = ? ORDER BY first"
 _LINE = msgspec.json.Decoder(_Line)
 
 
@@ -162,11 +163,25 @@ class Index:
         found: list[Position] = []
         if self._db is not None:
             try:
-                rows = self._db.execute("SELECT positions FROM lines WHERE order_id = ?", (order_id,)).fetchall()
+                rows = self._db.execute(_LOOK_UP, (order_id,)).fetchall()
                 found = [at for row in rows for (at,) in struct.iter_unpack(">q", row[0])]
             except (sqlite3.Error, struct.error, TypeError) as error:
                 raise Mismatch(str(error)) from error
         return found + self._pending.get(order_id, [])
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Look orders up in one transaction, which is four times as fast; only as long as the lock is held.
+
+        Another writer could not write the index meanwhile.
+        """
+        if self._db is not None:
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db is not None and self._db.in_transaction:
+                self._db.execute("COMMIT")
 
     def lag(self, store: EventStore) -> Iterator[tuple[Position, bytes]]:
         """The lines after the reach, as `catch_up` or `look` found the log."""
@@ -262,13 +277,14 @@ class Index:
         db = self._db
         if db is None:
             raise OSError("it is not open")
-        lines = (
-            (order_id, struct.pack(f">{len(found)}q", *found)) for order_id, found in sorted(self._pending.items())
-        )
+        gathered = sorted(self._pending.items())
+        lines = ((order_id, found[0], struct.pack(f">{len(found)}q", *found)) for order_id, found in gathered)
         covered = [(ordinal, *of) for ordinal, of in self._covered.items() if self._stored.get(ordinal) != of]
+        if db.in_transaction:
+            db.execute("COMMIT")
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany("INSERT INTO lines VALUES (?, ?)", lines)
+            db.executemany("INSERT INTO lines VALUES (?, ?, ?)", lines)
             db.executemany("INSERT OR REPLACE INTO covered VALUES (?, ?, ?)", covered)
             db.execute("COMMIT")
         except BaseException:

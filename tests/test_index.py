@@ -166,6 +166,22 @@ def test_a_writer_may_leave_a_short_lag_and_still_sees_every_line(log: Log) -> N
     assert len(log.looked().positions("a")) == 3
 
 
+def test_lookups_in_one_transaction_see_the_same_and_let_others_write_afterwards(log: Log) -> None:
+    with Index(log.path).held():
+        pass
+    log.append("a")
+    index = log.indexed()
+    log.append("a", index=index)
+    with index.held():
+        assert log.versions_of(index, "a") == [1, 2]
+        index.flush()
+        assert log.versions_of(index, "a") == [1, 2]
+    with index.held():
+        assert log.versions_of(index, "a") == [1, 2]
+    log.append("a")
+    assert len(log.indexed().positions("a")) == 3
+
+
 def test_lines_another_writer_indexed_meanwhile_are_not_indexed_twice(log: Log) -> None:
     mine = Index(log.path)
     log.append("a", index=mine)
