@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from commands import clock, context, lines, progress
-from ledger.errors import LedgerError, StorageFailed, Usage
+from ledger.errors import BadInput, LedgerError, StorageFailed, Usage
 from ledger.formats.facts import Reject
 from ledger.importing import Line, Summary
 
@@ -51,13 +51,14 @@ def command(
         )
     ledger = context.open_ledger(ctx)
     refused = Rejects(_rejects_path(ledger, rejects, files, dry_run=dry_run))
+    tables = _tables(files) if map_file else {}
     total = None if map_file else lines.check(files)
     began = time.monotonic()
     error: LedgerError | None = None
     summary: Summary | None
     with Signals() as signals, progress.shown(total) as shown:
         try:
-            given = _mapped(map_file, files, signals) if map_file else _read(files, signals, shown)
+            given = _mapped(map_file, tables, signals) if map_file else _read(files, signals, shown)
             if sort or ((atomic or dry_run) and total is None):
                 # An import at once holds the lock from its first line to its last: nothing slow may feed it.
                 given = lines.spooled(given, sort=sort)
@@ -172,16 +173,23 @@ def _read(files: list[str], signals: Signals, shown: progress.Progress) -> Itera
     return (line for line in lines.read(files, stop=signals.stopped, seen=shown.seen) if line is not None)
 
 
-def _mapped(map_file: Path, files: list[str], signals: Signals) -> Iterator[Line]:
-    """Give the facts that a map makes of NAME=FILE; a line's number is the row's."""
+def _tables(files: list[str]) -> dict[str, Path]:
+    """Read NAME=FILE …; a name that is given twice or not at all is Usage."""
+    tables: dict[str, Path] = {}
+    for file in files:
+        name, _, path = file.partition("=")
+        if not path:
+            raise Usage(f"{file} is not NAME=FILE", hint="with --map every file gets a name, such as orders=orders.csv")
+        if name in tables:
+            raise Usage(f"two files are named {name}", hint="give every file a name of its own")
+        tables[name] = Path(path)
+    return tables
+
+
+def _mapped(map_file: Path, tables: dict[str, Path], signals: Signals) -> Iterator[Line]:
+    """Give the facts that a map makes of the tables; a line's number is the row's."""
     from queries.mapping import fact_lines
 
-    tables = {}
-    for file in files:
-        name, equals, path = file.partition("=")
-        if not equals or not path:
-            raise Usage(f"{file} is not NAME=FILE", hint="with --map every file gets a name, such as orders=orders.csv")
-        tables[name] = Path(path)
     for number, text in enumerate(fact_lines(map_file, tables), 1):
         if signals.stopped():
             return
@@ -189,22 +197,24 @@ def _mapped(map_file: Path, files: list[str], signals: Signals) -> Iterator[Line
 
 
 def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
-    """Say in words what was done, on stdout; what was refused by which rule, on stderr."""
+    """Say in words what was done, and what was refused by which rule with one example each."""
     odd = f" ({summary.odd:,} odd)" if summary.odd else ""
     context.say(
-        f"{'dry run, nothing written: ' if dry_run else ''}read {summary.read:,} lines in {seconds:.1f} s: "
+        f"{'dry run, nothing written: ' if dry_run else ''}read {_lines(summary.read)} in {seconds:.1f} s: "
         f"{summary.recorded:,} recorded{odd}, {summary.duplicates:,} duplicates, {summary.refused:,} refused"
     )
-    if refused.written:
-        context.say(f"refused lines, to be mended and imported again: {refused.path}")
     for rule, (count, first) in refused.by_rule.items():
-        context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {first.reason}", err=True)
+        context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {first.reason}")
 
 
 def _tell_json(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
     counts = {name: getattr(summary, name) for name in ("read", "recorded", "duplicates", "odd", "refused")}
     rejects = str(refused.path) if refused.written else None
     context.say_json(msgspec.json.encode(counts | {"rejects": rejects, "seconds": round(seconds, 3)}))
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"
 
 
 def _finish(error: LedgerError | None, signals: Signals, refused: Rejects) -> None:
@@ -214,4 +224,8 @@ def _finish(error: LedgerError | None, signals: Signals, refused: Rejects) -> No
     if signals.stopped():
         raise typer.Exit(128 + signals.number)
     if refused.by_rule:
-        raise typer.Exit(4)
+        count = sum(count for count, _ in refused.by_rule.values())
+        raise BadInput(
+            f"{_lines(count)} refused",
+            hint=f"mend them in {refused.path} and import that file" if refused.written else "",
+        )

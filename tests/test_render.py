@@ -1,0 +1,318 @@
+"""Printing: what rows become in every format, on terminals, in pipes and in files."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+
+from commands import output, render
+from commands.output import Screen, Target
+from ledger.errors import StorageFailed, Usage
+
+AT = datetime(2024, 3, 1, 10, 0)
+EVIL = "\x1b[31mred\x07 \u202eevil\u2066\x9b [bold]x[/bold]"
+
+
+class Rows(NamedTuple):
+    """A result made by hand."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+ORDERS = Rows(
+    ["order_id", "title", "amount", "currency", "closed", "placed_at"],
+    ["VARCHAR", "VARCHAR", "DECIMAL(18,4)", "VARCHAR", "BOOLEAN", "TIMESTAMP"],
+    [
+        ("81", 'a "red", cup', Decimal("12.3000"), "USD", True, AT),
+        ("82", None, Decimal("1230.0000"), "JPY", False, AT),
+        ("83", "", Decimal("1.2340"), "KWD", None, None),
+    ],
+)
+
+
+def printed(capsys: pytest.CaptureFixture[str], target: Target, answer: Rows, **options: Any) -> str:
+    """What a target prints of an answer."""
+    render.result(target, answer, **options)
+    return capsys.readouterr().out
+
+
+def screen(width: int = 80, *, colour: bool = False, height: int = 1000) -> Target:
+    """A terminal of this width."""
+    return Target("table", screen=Screen(width, height, colour))
+
+
+def one(kind: str, *values: Any) -> Rows:
+    """A column x with these values."""
+    return Rows(["x"], [kind], [(value,) for value in values])
+
+
+def test_csv_has_the_decimals_of_each_rows_currency_and_quotes_what_must_be_quoted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert printed(capsys, Target("csv"), ORDERS) == (
+        "order_id,title,amount,currency,closed,placed_at\n"
+        '81,"a ""red"", cup",12.30,USD,true,2024-03-01T10:00:00Z\n'
+        "82,,1230,JPY,false,2024-03-01T10:00:00Z\n"
+        '83,"",1.234,KWD,,\n'
+    )
+
+
+@pytest.mark.parametrize(("kind", "by"), [("csv", ","), ("tsv", "\t")])
+def test_separated_values_come_back_as_they_went_out(capsys: pytest.CaptureFixture[str], kind: str, by: str) -> None:
+    texts = ["a,b", "a\tb", 'a"b', "a\nb", "a\r\nb", "a\rb", " a ", "携帯", EVIL]
+    out = printed(capsys, Target(kind), Rows(["x", "y"], ["VARCHAR"] * 2, [(text, "z") for text in texts]))
+    read = list(csv.reader(io.StringIO(out, newline=""), delimiter=by))
+    assert read == [["x", "y"], *([text, "z"] for text in texts)]
+
+
+def test_json_has_amounts_as_text_instants_with_z_and_null(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(printed(capsys, Target("json"), ORDERS))
+    assert rows[0] == {
+        "order_id": "81",
+        "title": 'a "red", cup',
+        "amount": "12.30",
+        "currency": "USD",
+        "closed": True,
+        "placed_at": "2024-03-01T10:00:00Z",
+    }
+    assert rows[2]["title"] == ""
+    assert rows[2]["placed_at"] is None
+
+
+def test_jsonl_has_the_same_objects_as_json_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed(capsys, Target("jsonl"), ORDERS).splitlines()
+    assert [json.loads(line) for line in lines] == json.loads(printed(capsys, Target("json"), ORDERS))
+
+
+def test_no_rows_are_an_empty_array_in_json_and_a_head_in_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, Target("json"), one("VARCHAR")) == "[]\n"
+    assert printed(capsys, Target("csv"), one("VARCHAR")) == "x\n"
+
+
+def test_a_name_that_comes_twice_is_numbered(capsys: pytest.CaptureFixture[str]) -> None:
+    twice = Rows(["a", "a", "a_1"], ["INTEGER"] * 3, [(1, 2, 3)])
+    assert json.loads(printed(capsys, Target("json"), twice)) == [{"a": 1, "a_1": 2, "a_1_1": 3}]
+
+
+def test_md_makes_text_inert_and_aligns_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Rows(["n", "x"], ["BIGINT", "VARCHAR"], [(1, "a|b *c* <i>\nd")])
+    assert printed(capsys, Target("md"), answer) == "| n | x |\n| ---: | --- |\n| 1 | a\\|b \\*c\\* \\<i\\><br>d |\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "text"),
+    [
+        ("12.3000", "USD", "12.30"),
+        ("1230.0000", "JPY", "1230"),
+        ("1.2340", "KWD", "1.234"),
+        ("-0.5000", "EUR", "-0.50"),
+        ("1.2345", "USD", "1.2345"),
+        ("5.0000", None, "5.00"),
+        ("5.1230", None, "5.123"),
+        ("5.0000", "XXX", "5.00"),
+        ("9" * 34 + ".1200", "USD", "9" * 34 + ".12"),
+    ],
+)
+def test_an_amount_has_its_currencys_decimals_and_never_loses_one(value: str, currency: object, text: str) -> None:
+    assert render.amount(Decimal(value), currency) == text
+
+
+def test_an_amount_of_the_bank_goes_by_the_banks_currency(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Rows(
+        ["amount", "currency", "account_amount", "account_currency"],
+        ["DECIMAL(18,4)", "VARCHAR", "DECIMAL(18,4)", "VARCHAR"],
+        [(Decimal("66.6500"), "USD", Decimal("10000.0000"), "JPY")],
+    )
+    assert printed(capsys, Target("csv"), answer).endswith("66.65,USD,10000,JPY\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (AT, "2024-03-01T10:00:00Z"),
+        (datetime(2024, 3, 1, 10, 0, 0, 123456), "2024-03-01T10:00:00.123456Z"),
+        (datetime(2024, 3, 1, 10, tzinfo=UTC), "2024-03-01T10:00:00Z"),
+        (datetime(2024, 3, 1, 10, tzinfo=timezone(timedelta(hours=2))), "2024-03-01T08:00:00Z"),
+    ],
+)
+def test_an_instant_is_in_utc_with_z(value: datetime, text: str) -> None:
+    assert render.instant(value) == text
+
+
+def test_a_number_that_json_does_not_know_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(capsys, Target("json"), one("DOUBLE", float("nan"), float("inf"), 0.5))
+    assert [row["x"] for row in json.loads(out)] == [None, None, 0.5]
+
+
+def test_pipes_get_exact_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, Target("csv"), one("VARCHAR", EVIL)) == f"x\n{EVIL}\n"
+    assert json.loads(printed(capsys, Target("json"), one("VARCHAR", EVIL)))[0]["x"] == EVIL
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "md", "json", "jsonl", "table"])
+def test_nothing_of_the_log_steers_a_terminal(capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    unseen = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+    text = "".join(map(chr, unseen))
+    out = printed(capsys, Target(kind, screen=Screen(200, 1000, False)), one("VARCHAR", text))
+    assert {character for character in out if ord(character) in unseen} == {"\n"}
+
+
+def test_json_on_a_terminal_is_still_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(capsys, Target("json", screen=Screen(200, 1000, False)), one("VARCHAR", EVIL))
+    assert json.loads(out) == [{"x": EVIL}]
+    assert "\\u202e" in out
+
+
+def test_text_of_the_log_is_never_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(capsys, screen(colour=True), one("VARCHAR", "[bold]x[/bold] :smile: http://a.b"))
+    assert "[bold]x[/bold] :smile: http://a.b" in out
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_a_drawn_table_keeps_to_the_width_and_never_folds_an_amount(
+    capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    wide = Rows(
+        ["order_id", "title", "to_buyer", "currency", "closed_at"],
+        ["VARCHAR", "VARCHAR", "DECIMAL(18,4)", "VARCHAR", "TIMESTAMP"],
+        [("8123456789012345", "携帯電話のケース a very long title " * 3, Decimal("12345678.9000"), "USD", AT)] * 3,
+    )
+    out = printed(capsys, screen(width), wide)
+    from rich.cells import cell_len
+
+    assert max(map(cell_len, out.splitlines())) <= width
+    assert out.count("12345678.90") == 3
+    assert out.count("8123456789012345") == 3
+
+
+def test_a_narrow_table_leaves_optional_columns_out_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    wide = Rows(["a", "b"], ["DATE", "DATE"], [("x" * 30, "y" * 30)])
+    out = printed(capsys, screen(50), wide, optional=["b"])
+    assert "y" * 30 not in out
+    assert "a wider terminal also shows b" in out
+    assert "y" * 30 in printed(capsys, screen(80), wide, optional=["b"])
+
+
+def test_too_many_columns_become_one_block_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    many = Rows([f"column_{at}" for at in range(20)], ["VARCHAR"] * 20, [tuple("value " * 4 for _ in range(20))])
+    lines = printed(capsys, screen(80), many).splitlines()
+    assert lines[0].split()[:2] == ["column_0", "value"]
+    assert len([line for line in lines if line.startswith("column_")]) == 20
+
+
+def test_times_of_a_table_are_local_and_the_foot_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    target = Target("table", screen=Screen(80, 1000, False), tz=timezone(timedelta(hours=3), "MSK"))
+    out = printed(capsys, target, one("TIMESTAMP", AT))
+    assert "2024-03-01 13:00" in out
+    assert "1 row · times in MSK" in out
+
+
+def test_colour_says_who_has_the_money_and_goes_away_when_unwanted(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Rows(["money_went_to"], ["VARCHAR"], [("buyer",), ("seller",)])
+    assert "\x1b[32mbuyer" in printed(capsys, screen(colour=True), answer)
+    assert "\x1b" not in printed(capsys, screen(colour=False), answer)
+
+
+def test_a_long_table_repeats_its_head_and_counts_all_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed(capsys, screen(), one("BIGINT", *range(2500)))
+    assert out.count("x\n") == 3
+    assert "2,500 rows" in out
+
+
+def test_parquet_keeps_types_and_every_digit(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    big = 2**100
+    answer = Rows(
+        ["amount", "at", 'odd "name"', "n", "l", "missing"],
+        ["DECIMAL(38,4)", "TIMESTAMP", "VARCHAR", "HUGEINT", "VARCHAR[]", "VARCHAR"],
+        [(Decimal("12345678901234567890.1234"), AT, "", big, ["a", "b"], None)],
+    )
+    render.result(output.choose(None, file, pipe="csv"), answer)
+    relation = duckdb.read_parquet(str(file))
+    assert relation.columns == answer.columns
+    assert duckdb.execute("SELECT * FROM read_parquet($f)", {"f": str(file)}).fetchall() == [
+        (Decimal("12345678901234567890.1234"), AT, "", Decimal(big), ["a", "b"], None)
+    ]
+
+
+def test_the_ending_of_a_file_names_its_format(tmp_path: Path) -> None:
+    assert output.choose(None, tmp_path / "a.JSONL", pipe="csv").format == "jsonl"
+    assert output.choose("md", tmp_path / "a.jsonl", pipe="csv").format == "md"
+    assert output.choose(None, tmp_path / "a", pipe="csv").format == "csv"
+    with pytest.raises(Usage, match=r"\.xlsx names no format"):
+        output.choose(None, tmp_path / "a.xlsx", pipe="csv")
+
+
+def test_parquet_needs_a_file() -> None:
+    with pytest.raises(Usage, match="to a file only"):
+        output.choose("parquet", None, pipe="csv")
+
+
+def test_a_command_prints_only_what_it_can() -> None:
+    with pytest.raises(Usage, match="'csv'"):
+        output.choose("csv", None, pipe="table", only="table json")
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("before")
+
+    def broken() -> Any:
+        yield [("1",)]
+        raise Usage("in the middle")
+
+    with pytest.raises(Usage):
+        render.table(output.choose(None, file, pipe="csv"), ["x"], ["VARCHAR"], broken())
+    assert file.read_text() == "before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_file_that_cannot_be_written_is_a_storage_failure(tmp_path: Path) -> None:
+    with pytest.raises(StorageFailed, match="cannot write"):
+        render.result(output.choose(None, tmp_path / "no" / "a.csv", pipe="csv"), ORDERS)
+    with pytest.raises(StorageFailed, match="cannot write"):
+        render.result(output.choose(None, tmp_path / "no" / "a.parquet", pipe="csv"), ORDERS)
+
+
+def test_a_device_is_written_and_not_replaced() -> None:
+    render.result(output.choose("csv", Path("/dev/null"), pipe="csv"), ORDERS)
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(StorageFailed, match="No space left"):
+        render.result(output.choose("csv", Path("/dev/full"), pipe="csv"), ORDERS)
+
+
+def test_long_tables_go_through_the_pager_and_short_ones_do_not(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER", "sed 's/^/paged /'")
+    render.result(screen(height=10), one("BIGINT", *range(30)))
+    assert "paged 29" in " ".join(capfd.readouterr().out.split())
+    render.result(screen(height=10), one("BIGINT", 1))
+    assert "paged" not in capfd.readouterr().out
+
+
+def test_a_pager_that_is_not_there_is_done_without(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER", "no-such-pager; echo shell")
+    render.result(screen(height=5), one("BIGINT", *range(30)))
+    out = capfd.readouterr().out
+    assert "29" in out
+    assert "shell" not in out
+
+
+def test_a_reader_that_leaves_the_pager_early_is_no_error(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER", "head -1")
+    with pytest.raises(SystemExit) as left:
+        render.result(screen(height=5), one("VARCHAR", *("x" * 70 for _ in range(50_000))))
+    assert left.value.code == 0
