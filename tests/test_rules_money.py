@@ -327,3 +327,17 @@ def test_a_bounced_refund_is_still_owed() -> None:
     order: Scenario = given(*SHIPPED, delivered(), closed(reason="administration"), refund_failed())
     order.leaves(pending="20.00", refunded="0.00").when(refunded()).then("closed").leaves(pending="0.00")
     given(*PROCESSING, shipped(), refunded(amount="1"), closed_by_security()).leaves(pending="19.00", to_buyer="20.00")
+
+
+def test_closing_when_nothing_is_held_any_more() -> None:
+    """A closing after everything was refunded moves nothing, and says so by leaving the amounts out."""
+    order = given(*PROCESSING, shipped(), refunded())
+    order.when(confirmed()).then("closed", ("gap",), to_seller=None).leaves(to_buyer="20.00", to_seller="0.00")
+    order.when(closed_by_security()).then("closed", to_buyer=None, refund_by=None)
+    order.when(closed(reason="administration", to_buyer="0.01")).refused("R11", "R15a")
+
+
+def test_seller_won_releases_what_is_held() -> None:
+    """What came in after the closing goes to the seller as well when the seller wins."""
+    order = given(*CONFIRMED, paid(amount="3.00"), dispute_opened())
+    order.when(dispute_resolved(outcome="seller-won")).then("closed", to_seller="3.00", to_buyer=None, refund_by=None)

@@ -16,6 +16,7 @@ from tests.scenario import (
     closed,
     closed_by_security,
     confirmed,
+    dispute_opened,
     given,
     noted,
     paid,
@@ -228,3 +229,19 @@ def test_an_instant_in_two_zones_is_one() -> None:
     assert order.history[1].event.occurred_at.tzinfo == UTC
     order.when(PAID).duplicate(2)
     order.when(moscow).duplicate(2)
+
+
+def test_every_amount_is_compared_by_value() -> None:
+    """A claim and what the bank showed are amounts, too."""
+    order = given(*SHIPPED, dispute_opened(at=after(1), claim="7.5"))
+    order.when(dispute_opened(at=after(1), claim="07.50")).duplicate(5)
+    order.when(dispute_opened(at=after(1), claim="7.51")).then("disputed", ("out-of-turn",))
+    shown = paid(at=after(1), account_amount="407.5", account_currency="BRL")
+    given(PLACED, shown).when(replace(shown, account_amount="407.50")).duplicate(2)
+
+
+def test_another_actor_is_another_fact() -> None:
+    """A note of the seller is not the buyer's note; without an actor it is whoever wrote it first."""
+    order = given(*AWAITING, noted(at=after(1), by="seller"))
+    order.when(noted(at=after(1), by="buyer")).then("awaiting-payment", actor="buyer")
+    order.when(noted(at=after(1))).duplicate(2)

@@ -83,7 +83,8 @@ def test_a_given_due_date_wins() -> None:
     """What the fact says about its own timer is kept, in UTC."""
     zone = datetime.fromisoformat("2024-03-05T12:00:00+02:00")
     answer = given().when(placed(pay_by=zone)).then("awaiting-payment", pay_by=datetime(2024, 3, 5, 10, tzinfo=UTC))
-    answer.leaves(pay_by=zone)
+    assert answer.order.pay_by is not None
+    assert answer.order.pay_by.tzinfo == UTC
     given(*PROCESSING).when(shipped(protected_until=after(75))).leaves(protected_until=after(75))
     given(*SHIPPED).when(delivered(protected_until=after(9))).leaves(protected_until=after(9))
 
@@ -194,6 +195,9 @@ def test_windows_after_closing() -> None:
     given(*DELIVERED).when(other).then("closed", dispute_until=None, feedback_until=after(31))
     reviewed = given(*SHIPPED, confirmed(), dispute_opened()).when(dispute_resolved(at=after(1)))
     reviewed.then("closed", dispute_until=None, feedback_until=after(31), refund_by=after(8))
+    won = dispute_resolved(outcome="seller-won")
+    again = given(*SHIPPED, confirmed(), dispute_opened(), won, dispute_opened(reason="other"))
+    again.when(dispute_resolved(at=after(2))).then("closed", feedback_until=after(32))
 
 
 def test_on_a_closed_base_only_the_closing_windows_are_set() -> None:
