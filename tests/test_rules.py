@@ -1,12 +1,13 @@
 """The rules about who may do what and when: closings, actors, order of arrival, windows, tracking numbers."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from msgspec.structs import replace
 
-from ledger.decide import ADVICE
+from ledger.decide import ADVICE, refuse_odd
+from ledger.errors import Refused
 from ledger.events import TYPES, Fact
 from tests.scenario import (
     AWAITING,
@@ -19,7 +20,6 @@ from tests.scenario import (
     after,
     cancel_declined,
     closed,
-    closed_by_security,
     confirmed,
     delivered,
     dispute_opened,
@@ -41,7 +41,6 @@ from tests.scenario import (
 )
 from tests.test_lifecycle import BASES, FACTS
 
-CLOSINGS = [confirmed(), closed(reason="administration"), closed(), closed_by_security(), dispute_resolved()]
 ACTORS = ("buyer", "seller", "platform", "carrier")
 
 
@@ -271,7 +270,7 @@ def test_ambiguous_time_is_said_by_the_fact() -> None:
 
 
 @pytest.mark.parametrize(
-    "good", ["RR473124829GB", "LP00123456789012", "4PX3000123456789CN", "RR4731248GB", "1234567890"]
+    "good", ["RR473124829GB", "LP00123456789012", "4PX3000123456789CN", "RR4731248GB", "1234567890123", "ABCDEFGHIJKLM"]
 )
 def test_tracking_numbers_that_pass(good: str) -> None:
     """A right check digit, or a number that does not look like UPU S10, is no oddity."""
@@ -308,3 +307,23 @@ def test_several_flags_at_once() -> None:
     order.when(late).then("shipped", ("gap", "out-of-order", "tracking-check-digit", "ambiguous-time"))
     order.when(verified(at=after(4))).then("processing", ("out-of-order", "underpaid"))
     given(*VERIFYING, frozen(at=after(3))).when(unfrozen(at=after(2))).then("verifying-payment", ("out-of-order",))
+
+
+def test_odd_facts_are_refused_where_that_is_asked_for() -> None:
+    """R13: at the prompt any flag refuses the fact, but for advice alone."""
+    fact = shipped()
+    refuse_odd(fact, (), hint="")
+    refuse_odd(fact, ("tracking-check-digit", "ambiguous-time"), hint="")
+    with pytest.raises(Refused, match="gap") as refusal:
+        refuse_odd(fact, ("gap", "ambiguous-time"), hint="say --allow-odd")
+    assert (refusal.value.rule, refusal.value.hint) == ("R13", "say --allow-odd")
+    assert "ambiguous-time" not in refusal.value.what
+
+
+def test_dates_that_no_calendar_holds() -> None:
+    """An instant beyond the year 9999, or whose timer would be, is malformed and no crash."""
+    edge = datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-3)))
+    given().when(placed(at=edge)).refused("F")
+    given().when(placed(at=after(), pay_by=edge)).refused("F")
+    last_week = datetime(9999, 12, 25, tzinfo=UTC)
+    given().when(placed(at=last_week), now=last_week).refused("F")
