@@ -46,7 +46,8 @@ class Writer:
             present = now()
             self.now = present if end.recorded_at is None else max(present, end.recorded_at)
             try:
-                yield
+                with self._index.held():
+                    yield
             except BaseException:
                 self._forget()
                 raise
