@@ -101,12 +101,6 @@ def say(line: str, *, err: bool = False) -> None:
     typer.echo(line.encode(), err=err)
 
 
-def say_text(words: str) -> None:
-    """Print lines, each as `say` does."""
-    for line in words.split("\n"):
-        say(line)
-
-
 def say_json(line: bytes) -> None:
     r"""Print one line of JSON, exact in a pipe; on a terminal the same characters are shown as \uXXXX."""
     if sys.stdout.isatty():

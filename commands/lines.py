@@ -20,6 +20,8 @@ _KEPT_BYTES = facts.MAX_LINE_BYTES + 2
 """How much of a line is kept: one byte more than a line may have, and a carriage return; enough to refuse it."""
 
 _POLL_SECONDS = 0.2
+"""How long a pipe may be silent before that is a pause, and how soon a signal is noticed meanwhile."""
+
 _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -98,7 +100,7 @@ def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None])
         waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
         sniffed = False
         while not stop():
-            if waits and not _ready(descriptor, 0):
+            if waits and not _ready(descriptor, _POLL_SECONDS):
                 yield b""
                 while not stop() and not _ready(descriptor, _POLL_SECONDS):
                     pass
@@ -172,4 +174,8 @@ def _sniff(name: str, start: bytes) -> None:
 
 
 def _unreadable(name: str, error: OSError) -> BadInput:
-    return BadInput(f"cannot read {name}", why=error.strerror or str(error), hint="nothing of it was recorded")
+    return BadInput(
+        f"cannot read {name}",
+        why=error.strerror or str(error),
+        hint="import it again when it can be read; what is recorded already will count as duplicates",
+    )

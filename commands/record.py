@@ -213,7 +213,7 @@ def _value(field: msgspec.structs.FieldInfo, value: Any, tz: tzinfo) -> Any:
     if get_origin(base) is tuple:
         try:
             return msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Usage(
                 f"--{field.name} is not JSON", why=str(error), hint='write [{"quantity":1,"price":"12.30"}]'
             ) from None

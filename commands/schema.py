@@ -1,22 +1,33 @@
 """`orderledger schema`: the shape of facts and of the log's lines, for other programs."""
 
-import json
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from commands import context
+from commands import clock, context
 
 
 def command(
     sql: Annotated[bool, typer.Option("--sql", help="the public relations and their columns instead")] = False,
+    output_: context.OutputOption = None,
+    to: context.ToOption = None,
+    no_color: context.NoColor = False,
 ) -> None:
     """Print the JSON Schema of a fact and of a line of the log.
 
-    Example: orderledger schema > orderledger.schema.json
+    Example: orderledger schema --to orderledger.schema.json
     """
-    context.say_text(_relations() if sql else json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    from commands import output, render
+
+    if sql:
+        target = output.choose(output_, to, pipe="table", no_color=no_color)
+        render.table(target, ("relation", "column", "type"), ("VARCHAR",) * 3, [_columns()])
+    else:
+        target = output.choose(output_ or "json", to, pipe="json", only="json jsonl")
+        render.record(target, json_schema())
 
 
 def json_schema() -> dict[str, Any]:
@@ -43,11 +54,16 @@ def _portable(value: Any) -> Any:
     return [_portable(part) for part in value] if isinstance(value, list) else value
 
 
-def _relations() -> str:
-    """List the public relations with their columns and types."""
-    from queries import catalog
+def _columns() -> list[tuple[str, str, str]]:
+    """List the columns of the public relations, found by asking for none of their rows."""
+    from ledger.store import Snapshot
+    from queries.engine import VIEWS, Moment, open_relations
 
-    return "\n\n".join(
-        "\n".join([relation.name, *(f"  {column.name} {column.type}" for column in relation.columns)])
-        for relation in catalog.views()
-    )
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open_relations(Snapshot(()), Moment(clock.now()), scratch=Path(scratch)) as relations,
+    ):
+        answers = {view: relations.run(f"SELECT * FROM {view} LIMIT 0", {}) for view in VIEWS}  # noqa: S608 - our own names
+    return [
+        (view, *column) for view, answer in answers.items() for column in zip(answer.columns, answer.types, strict=True)
+    ]

@@ -328,6 +328,12 @@ def test_the_schema_is_made_from_the_structs(cli: Cli) -> None:
     assert "\\Z" not in json.dumps(schema)
 
 
+def test_the_public_relations_are_listed_with_columns_and_types(cli: Cli) -> None:
+    rows = json.loads(cli.ok("schema", "--sql", "-o", "json"))
+    assert {"relation": "orders", "column": "order_id", "type": "VARCHAR"} in rows
+    assert {"relation": "events", "column": "seq", "type": "BIGINT"} in rows
+
+
 def test_the_policy_lists_each_number_with_its_meaning_and_diff_only_what_differs(cli: Cli) -> None:
     assert "ship_days" in cli.ok("policy")
     assert json.loads(cli.ok("policy", "--diff", "-o", "json")) == []
