@@ -40,7 +40,8 @@ def of_cell(column: str, value: object, text: str) -> str:
     if isinstance(value, Decimal) and not value:
         return "dim"
     if column in WORDED:
-        return WORDS.get(text, "")
+        whole, _, reason = text.partition(": ")
+        return WORDS.get(reason) or WORDS.get(whole, "")
     return COLUMNS.get(column, "") if text else ""
 
 

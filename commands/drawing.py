@@ -110,7 +110,7 @@ def _columns(target: Target, names: Sequence[str], types: Sequence[str], rows: S
             at,
             name,
             right=numeric(kind),
-            folds=kind.startswith(("VARCHAR", "STRUCT", "MAP")) or kind.endswith("]"),
+            folds=kind.startswith(("VARCHAR", "JSON", "STRUCT", "MAP")) or kind.endswith("]"),
             instant=kind.startswith("TIMESTAMP"),
             cells=[_cell(row[at], currency(at, row), target) for row in rows],
         )

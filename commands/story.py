@@ -8,7 +8,7 @@ from commands.colours import paint
 from commands.output import Target, visible
 from commands.render import short_instant
 from ledger.decide import FLAGS
-from ledger.events import Recorded, Retracted
+from ledger.events import DisputeResolved, Recorded, Retracted
 from ledger.money import EXPONENTS, plain
 from ledger.order import Order
 from ledger.timers import Timer
@@ -79,7 +79,7 @@ def tell(target: Target, order: Order, lines: list[Recorded], timers: list[Timer
     page = Page(target)
     _headline(page, order, lines, now)
     _money(page, order)
-    _running(page, timers, now)
+    _running(page, order, timers, now)
     _events(page, order, lines)
     return "\n".join(page.lines) + "\n"
 
@@ -104,9 +104,16 @@ def headline(page: Page, order: Order, now: datetime) -> str:
     """Say in words how the order stands: its status or closure, then where its money went."""
     standing = words.STATUSES[order.status]
     if order.status == "closed" and order.closed_at:
-        closer = words.ACTORS.get(order.closed_by or "", "somebody")
-        standing += f" — {closer} {words.CLOSURES[order.closure_reason or 'unknown']} on {page.day(order.closed_at)}"
+        standing += f" {page.day(order.closed_at)} — {_closing(order)}"
     return "; ".join([standing, *_whereabouts(page, order, now)])
+
+
+def _closing(order: Order) -> str:
+    """Say who closed the order and why; of a dispute also who won."""
+    closer = words.ACTORS.get(order.closed_by or "", "somebody")
+    last = next(line.event for line in reversed(order.in_force()) if type(line.event).closing)
+    outcome = f": {words.CHOICES[last.outcome]}" if isinstance(last, DisputeResolved) else ""
+    return f"{closer} {words.CLOSURES[order.closure_reason or 'unknown']}{outcome}"
 
 
 def _whereabouts(page: Page, order: Order, now: datetime) -> list[str]:
@@ -158,16 +165,19 @@ def _money(page: Page, order: Order) -> None:
         page.add("", before=before, painted=before + page.paint(amount.rjust(widest), style))
 
 
-def _running(page: Page, timers: list[Timer], now: datetime) -> None:
+def _running(page: Page, order: Order, timers: list[Timer], now: datetime) -> None:
     running = sorted((timer for timer in timers if timer.running), key=lambda timer: timer.due_at)
     if not running:
         return
     page.head("What runs out, and then")
     for timer in running:
         late = timer.due_at < now
-        before = f"  {words.TIMERS[timer.timer]:<24}"
+        label, consequence = words.TIMERS[timer.timer]
+        if timer.timer == "protected_until" and (order.disputed or order.frozen):
+            consequence = words.HELD
+        before = f"  {label:<24}"
         left = f"{page.minute(timer.due_at)}  {time_left(timer.due_at - now):<16}"
-        page.add(timer.consequence, before=before + left, painted=before + page.paint(left, "red" if late else "bold"))
+        page.add(consequence, before=before + left, painted=before + page.paint(left, "red" if late else "bold"))
 
 
 def time_left(span: timedelta) -> str:

@@ -131,16 +131,20 @@ CHOICES = {
 """What a field with fixed choices says."""
 
 TIMERS = {
-    "pay_by": "pay",
-    "verify_by": "payment verified",
-    "ship_by": "seller ships",
-    "answer_by": "seller answers",
-    "protected_until": "protection ends",
-    "review_by": "review ends",
-    "refund_by": "refund arrives",
-    "dispute_until": "last day to dispute",
-    "feedback_until": "last day for feedback",
+    "pay_by": ("pay until", "the platform closes the order as not paid in time"),
+    "verify_by": ("payment verified by", "the payment takes longer than usual, worth a look"),
+    "ship_by": ("seller ships by", "the platform closes the order and you get your money back"),
+    "answer_by": ("seller answers by", "the order is cancelled and you get your money back"),
+    "protected_until": ("protected until", "the platform closes the order and pays the seller"),
+    "review_by": ("review ends by", "the platform lifts the freeze, or closes the order and refunds you"),
+    "refund_by": ("refund arrives by", "the refund is overdue"),
+    "dispute_until": ("dispute until", "no dispute any more"),
+    "feedback_until": ("feedback until", "no feedback any more"),
 }
+"""What each timer waits for, and what comes when it has run out."""
+
+HELD = "held: while it is disputed or frozen the order is not closed by this"
+"""What is said of buyer protection instead (R19)."""
 
 _AMOUNTS = ("amount", "claim", "to_buyer", "to_seller", "account_amount")
 _PLAIN = (
@@ -158,7 +162,7 @@ _PLAIN = (
 )
 """Fields whose value needs no name beside it."""
 
-_SILENT = ("order_id", "occurred_at", "actor", "fact_id", "ambiguous_time", "currency", "account_currency")
+SILENT = ("order_id", "occurred_at", "actor", "fact_id", "ambiguous_time", "currency", "account_currency")
 """Fields the story has said elsewhere, or that say nothing to a reader."""
 
 
@@ -185,8 +189,8 @@ def _said(event: Event) -> list[str]:
     """Name the fields that say something, in the order of the struct: its own ones before those of every event."""
     common = Event.__struct_fields__
     own = [name for name in event.__struct_fields__ if name not in common]
-    names = [*own, *(name for name in common if name not in _SILENT)]
-    return [name for name in names if name not in _SILENT and getattr(event, name) not in (None, False)]
+    names = [*own, *(name for name in common if name not in SILENT)]
+    return [name for name in names if name not in SILENT and getattr(event, name) not in (None, False)]
 
 
 def _joint(name: str, event: Event) -> str:

@@ -4,6 +4,7 @@ The same fact again (R10) → known order (R7, R8) → actor (R1, R6) → not in
 (R11, R15, R17) → recorded, with every flag that applies. What an event type completes is in `completion.py`.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -107,6 +108,7 @@ def _out_of_range() -> Malformed:
 
 def _check_known(order: Order, fact: e.Fact) -> None:
     if order.base == "none":
+        _check_id(fact.order_id)
         if type(fact) is not e.Placed:
             raise Refused(
                 "R7",
@@ -120,6 +122,15 @@ def _check_known(order: Order, fact: e.Fact) -> None:
             f"order {fact.order_id} was already placed, with other particulars",
             why="an order is placed once (R8)",
             hint="a repeat order has its own id and may say reorder_of; a mistake is retracted",
+        )
+
+
+def _check_id(order_id: str) -> None:
+    if not re.match(e.ID_PATTERN, order_id):
+        raise Malformed(
+            f"malformed order id {order_id!r}",
+            why="ids have 1 to 128 characters, no spaces and no control characters",
+            hint="give the marketplace's order number as it stands there",
         )
 
 

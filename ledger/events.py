@@ -10,7 +10,10 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 Actor = Literal["buyer", "seller", "platform", "carrier"]
-Id = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f-\x9f]{1,128}\Z")]
+ID_PATTERN = r"^[^\s\x00-\x1f\x7f-\x9f]{1,128}\Z"
+Id = Annotated[str, Meta(pattern=ID_PATTERN)]
+# Checked by `decide` when the order is new: a known order's id was good, and every line has one.
+OrderId = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema={"pattern": ID_PATTERN})]
 FactId = Annotated[str, Meta(min_length=1, max_length=128)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Amount = Annotated[str, Meta(pattern=r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)\Z")]
@@ -38,7 +41,7 @@ class Event(
     any_actor: ClassVar[bool] = False
     closing: ClassVar[bool] = False
 
-    order_id: Annotated[Id, Meta(description="the marketplace's order number")]
+    order_id: Annotated[OrderId, Meta(description="the marketplace's order number")]
     occurred_at: Annotated[Instant, Meta(description="when it happened, with a zone; kept in UTC")]
     actor: Annotated[Actor | None, _completed("who did it; the type's usual actor unless given")] = None
     fact_id: Annotated[FactId | None, Meta(description="the source's own id of this fact")] = None

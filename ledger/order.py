@@ -26,74 +26,36 @@ class Order:
     `base` is the status below the flags `disputed` and `frozen` (domain: lifecycle); `none` is an order nobody placed.
     """
 
-    __slots__ = (
-        "amount",
-        "answer_by",
-        "base",
-        "cancel_declined",
-        "closed_at",
-        "closed_by",
-        "closure_reason",
-        "confirmed",
-        "currency",
-        "delivered",
-        "dispute_until",
-        "disputed",
-        "effective_at",
-        "fact_ids",
-        "feedback_until",
-        "frozen",
-        "history",
-        "order_id",
-        "paid",
-        "pay_by",
-        "processing_days",
-        "protected_until",
-        "protection_days",
-        "refund_by",
-        "refund_failed",
-        "refunded",
-        "retracted",
-        "review_by",
-        "seller",
-        "ship_by",
-        "title",
-        "to_buyer",
-        "to_seller",
-        "verify_by",
-        "version",
-    )
-
-    amount: int
-    paid: int
-    to_buyer: int
-    to_seller: int
-    refunded: int
-    base: str
-    seller: str
-    currency: str
-    title: str | None
-    disputed: bool
-    frozen: bool
-    delivered: bool
-    confirmed: bool
-    cancel_declined: bool
-    refund_failed: bool
-    closure_reason: str | None
-    closed_by: str | None
-    closed_at: datetime | None
-    effective_at: datetime | None
-    processing_days: int | None
-    protection_days: int | None
-    pay_by: datetime | None
-    verify_by: datetime | None
-    ship_by: datetime | None
-    answer_by: datetime | None
-    protected_until: datetime | None
-    review_by: datetime | None
-    refund_by: datetime | None
-    dispute_until: datetime | None
-    feedback_until: datetime | None
+    base = "none"
+    disputed = False
+    frozen = False
+    seller = ""
+    title: str | None = None
+    currency = ""
+    amount = 0
+    paid = 0
+    to_buyer = 0
+    to_seller = 0
+    refunded = 0
+    delivered = False
+    confirmed = False
+    cancel_declined = False
+    refund_failed = False
+    closure_reason: str | None = None
+    closed_by: e.Actor | None = None
+    closed_at: datetime | None = None
+    effective_at: datetime | None = None
+    processing_days: int | None = None
+    protection_days: int | None = None
+    pay_by: datetime | None = None
+    verify_by: datetime | None = None
+    ship_by: datetime | None = None
+    answer_by: datetime | None = None
+    protected_until: datetime | None = None
+    review_by: datetime | None = None
+    refund_by: datetime | None = None
+    dispute_until: datetime | None = None
+    feedback_until: datetime | None = None
 
     def __init__(self, order_id: str) -> None:
         self.order_id = order_id
@@ -101,19 +63,6 @@ class Order:
         self.history: list[e.Recorded] = []
         self.retracted: dict[int, e.Recorded] = {}
         self.fact_ids: dict[str, e.Recorded] = {}
-        self._forget()
-
-    def _forget(self) -> None:
-        """Stand where an order stands before it is placed."""
-        self.base = "none"
-        self.seller = self.currency = ""
-        self.amount = self.paid = self.to_buyer = self.to_seller = self.refunded = 0
-        self.disputed = self.frozen = self.delivered = self.confirmed = False
-        self.cancel_declined = self.refund_failed = False
-        self.title = self.closure_reason = self.closed_by = self.closed_at = self.effective_at = None
-        self.processing_days = self.protection_days = None
-        self.pay_by = self.verify_by = self.ship_by = self.answer_by = self.protected_until = None
-        self.review_by = self.refund_by = self.dispute_until = self.feedback_until = None
 
     @property
     def status(self) -> str:
@@ -172,12 +121,18 @@ def evolve(order: Order, recorded: e.Recorded) -> Order:
         order.fact_ids.setdefault(event.fact_id, recorded)
     if type(event) is e.Retracted:
         order.retracted[event.retracts] = recorded
-        order._forget()
-        for kept in order.in_force():
-            _apply(order, kept)
+        _start_over(order)
     else:
         _apply(order, recorded)
     return order
+
+
+def _start_over(order: Order) -> None:
+    """Stand where the events in force lead, as if the others had never been."""
+    for name in vars(order).keys() - vars(Order(order.order_id)).keys():
+        delattr(order, name)
+    for recorded in order.in_force():
+        _apply(order, recorded)
 
 
 def _apply(order: Order, recorded: e.Recorded) -> None:

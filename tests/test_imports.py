@@ -22,12 +22,14 @@ KEPT_OUT = {
     "os.environ": "the environment",
     "os.getenv": "the environment",
     "os.urandom": "chance",
+    "uuid.uuid1": "chance",
+    "uuid.uuid4": "chance",
     "sys.stdout": "the terminal",
     "sys.stderr": "the terminal",
     "sys.stdin": "the terminal",
     "sys.argv": "the command line",
 }
-NOT_IMPORTED = {"random", "secrets", "uuid", "typer", "rich", "getpass", "locale"}
+NOT_IMPORTED = {"random", "secrets", "typer", "rich", "getpass", "locale"}
 
 
 def _tree(module: Path) -> ast.Module:
