@@ -1,0 +1,9 @@
+-- question: Which closures split the money between buyer and seller?
+-- theme:    closures
+-- params:   since TIMESTAMP = NULL   only closures from then on
+-- columns:  order_id VARCHAR, seller VARCHAR, reason VARCHAR, closed_at TIMESTAMP, currency VARCHAR,
+--           to_buyer DECIMAL(38,4), to_seller DECIMAL(38,4)
+SELECT order_id, seller, reason, closed_at, currency, to_buyer, to_seller
+FROM closures
+WHERE to_buyer > 0 AND to_seller > 0 AND ($since IS NULL OR closed_at >= $since)
+ORDER BY closed_at, seq

@@ -1,0 +1,290 @@
+"""The public relations over the lines of the log, answered by DuckDB at one moment.
+
+The sealed segments are read where they are; of the newest one, which may grow meanwhile, the complete lines are copied.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import duckdb
+from msgspec import inspect
+from msgspec.structs import fields
+
+from ledger.disk import LogFile
+from ledger.errors import Damaged, Usage
+from ledger.events import TYPES, Amount, Recorded
+from ledger.order import closure_reason
+from ledger.store import Damage, Snapshot
+from queries import sandbox
+from queries.sandbox import Params
+
+VIEWS = ("events", "postings", "closures", "orders")
+"""The public relations, each after those it reads."""
+
+# A line of the log is an input line of at most 1 MiB, completed; JSON escapes may have grown it.
+_LINE_BYTES = 8 * 1024 * 1024
+_COPY_BYTES = 1024 * 1024
+_AMOUNT = get_args(Amount)[1].pattern
+
+
+class Moment(NamedTuple):
+    """From where one looks: the present, and the as-of and known-at instants (None: everything there is)."""
+
+    now: datetime
+    as_of: datetime | None = None
+    known_at: datetime | None = None
+
+
+class Result(NamedTuple):
+    """Rows as Python values; an instant is UTC without a zone, money a Decimal. `types` are DuckDB's names."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+class Relations:
+    """The public relations of one moment, as long as they are open.
+
+    `damage` is set once an answer ended before a damaged line of the log.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        moment: Moment,
+        *,
+        private: Path,
+        memory: str,
+        timeout: float | None,
+        first_damage: Callable[[], Damage | None] | None,
+    ) -> None:
+        self.damage: Damaged | None = None
+        self._moment = moment
+        self._private = private
+        self._memory = memory
+        self._timeout = timeout
+        self._first_damage = first_damage
+        self._snapshot = snapshot
+        self._con, self._paths = self._open()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._con.close()
+
+    def run(self, sql: str, params: Params) -> Result:
+        """Answer a statement of the package's own."""
+        return self._answer(lambda: _result(self._con.execute(sql, sandbox.plain(params))))
+
+    def run_sandboxed(self, sql: str, params: Params) -> Result:
+        """Answer a statement that somebody else wrote, with `$now` given; Usage unless it is one SELECT that runs."""
+
+        def answer() -> Result:
+            select = sandbox.one_select(self._con, sql, {"now": self._moment.now, **params})
+            found = self._con.execute(select.sql, select.params).fetchall()
+            return Result(select.columns, select.types, found)
+
+        try:
+            return self._answer(answer)
+        except duckdb.Error as error:
+            raise Usage("the SQL cannot be run", why=sandbox.one_line(error)) from error
+
+    def _answer(self, ask: Callable[[], Result]) -> Result:
+        """Ask, and where the log cannot be read ask again what comes before the damage."""
+        try:
+            with sandbox.limits(self._con, self._timeout):
+                return ask()
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            if self.damage or not any(str(path) in str(error) for path in self._paths):
+                raise
+            self._end_before_damage(error)
+        with sandbox.limits(self._con, self._timeout):
+            return ask()
+
+    def _end_before_damage(self, error: Exception) -> None:
+        hint = "`orderledger repair` moves a damaged end of the log away"
+        found = self._first_damage() if self._first_damage else None
+        if found is None:
+            raise Damaged("the log cannot be read", why=sandbox.one_line(error), hint=hint) from error
+        what = f"the log is damaged: {found.file.path.name}, line {found.line} (seq {found.seq})"
+        self.damage = Damaged(what, why=f"{found.problem}; the answer is from what comes before it", hint=hint)
+        self._con.close()
+        self._snapshot = Snapshot((*self._snapshot.files[: found.ordinal], found.file))
+        self._con, self._paths = self._open()
+
+    def _open(self) -> tuple[duckdb.DuckDBPyConnection, list[Path]]:
+        """A locked connection with all relations, and the files it reads."""
+        paths = _readable(self._snapshot.files, self._private)
+        con = sandbox.connect(paths, spill=self._private / "spill", memory=self._memory)
+        try:
+            _create(con, paths, self._moment)
+            sandbox.lock(con)
+        except BaseException:
+            con.close()
+            raise
+        return con, paths
+
+
+@contextmanager
+def open_relations(
+    snapshot: Snapshot,
+    moment: Moment,
+    *,
+    scratch: Path,
+    memory: str = "2GiB",
+    timeout: float | None = None,
+    first_damage: Callable[[], Damage | None] | None = None,
+) -> Iterator[Relations]:
+    """Open the relations over a snapshot of the log; each statement may take `timeout` seconds.
+
+    Copies and spilled data lie in a private folder of `scratch` (of the system's, where that cannot be written) until
+    the relations are closed. `first_damage` finds the first bad line when the log cannot be read; without it that is
+    Damaged, and so is a log whose damage it does not find.
+    """
+    private = _private_folder(scratch)
+    try:
+        relations = Relations(
+            snapshot, moment, private=private, memory=memory, timeout=timeout, first_damage=first_damage
+        )
+        try:
+            yield relations
+        finally:
+            relations.close()
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+@contextmanager
+def empty_relations() -> Iterator[Relations]:
+    """Open the relations of an empty log, to ask for their columns."""
+    with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
+        moment = Moment(now=datetime(2000, 1, 1, tzinfo=UTC))
+        with open_relations(Snapshot(()), moment, scratch=Path(folder)) as relations:
+            yield relations
+
+
+def field_types() -> dict[str, str]:
+    """Every field of an event with its SQL type, common fields first; made from the structs."""
+    types: dict[str, str] = {}
+    for event in inspect.multi_type_info(TYPES.values()):
+        assert isinstance(event, inspect.StructType)
+        types |= {field.encode_name: _sql_type(field.type) for field in event.fields}
+    return types
+
+
+def view_sql(name: str) -> str:
+    """The text of a public relation."""
+    return files(__package__).joinpath("views", f"{name}.sql").read_text()
+
+
+def _sql_type(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata():
+            return _sql_type(kind.type)
+        case inspect.UnionType():
+            return _sql_type(next(part for part in kind.types if not isinstance(part, inspect.NoneType)))
+        case inspect.DateTimeType():
+            return "TIMESTAMP"
+        case inspect.IntType():
+            return "BIGINT"
+        case inspect.BoolType():
+            return "BOOLEAN"
+        case inspect.StrType(pattern=pattern) if pattern == _AMOUNT:
+            return "DECIMAL(18,4)"
+        case inspect.StrType() | inspect.LiteralType():
+            return "VARCHAR"
+        case inspect.VarTupleType():
+            return "JSON"
+    raise AssertionError(f"no SQL type for {kind}")
+
+
+def _create(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], moment: Moment) -> None:
+    """Make the relations that the views read (log, clock, closing_types), then the views."""
+    con.execute(f"CREATE VIEW log AS {_log_sql(paths)}")
+    con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
+    con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
+    con.execute("CREATE TABLE closing_types (type VARCHAR, reason VARCHAR)")
+    for tag, reason in _closing_types().items():
+        con.execute("INSERT INTO closing_types VALUES (?, ?)", [tag, reason])
+    for name in VIEWS:
+        con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
+
+
+def _closing_types() -> dict[str, str]:
+    """Every closing event type with the reason it gives to the closure; a `closed` may say another."""
+    closing: dict[str, Any] = {tag: event for tag, event in TYPES.items() if event.closing}
+    return {
+        tag: closure_reason(event(**dict.fromkeys(field.name for field in fields(event) if field.required)))
+        for tag, event in closing.items()
+    }
+
+
+def _log_sql(paths: Sequence[Path]) -> str:
+    """One row per line of the files: its envelope, and every field of the event as a column."""
+    quoted = {sandbox.identifier(name): kind for name, kind in ({"type": "VARCHAR"} | field_types()).items()}
+    event = f"STRUCT({', '.join(f'{name} {kind}' for name, kind in quoted.items())})"
+    envelope = {
+        "seq": "BIGINT",
+        "version": "BIGINT",
+        "recorded_at": "TIMESTAMP",
+        "status": "VARCHAR",
+        "odd": "VARCHAR[]",
+        "effective_at": "TIMESTAMP",
+        "event": event,
+    }
+    assert set(envelope) == set(Recorded.__struct_fields__) - {"crc"}
+    if paths:
+        columns = ", ".join(f"{name}: {sandbox.literal(kind)}" for name, kind in envelope.items())
+        lines = (
+            f"read_json([{', '.join(sandbox.literal(str(path)) for path in paths)}], format = 'newline_delimited', "
+            f"compression = 'uncompressed', hive_partitioning = false, filename = false, "
+            f"maximum_object_size = {_LINE_BYTES}, columns = {{{columns}}})"
+        )
+    else:
+        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in envelope.items())
+        lines = f"(SELECT {nothing} WHERE false)"
+    flat = ", ".join(f"event.{name} AS {name}" for name in quoted)
+    return (
+        "SELECT seq, version, recorded_at, status, array_to_string(odd, ',') AS odd, "  # noqa: S608
+        f"COALESCE(effective_at, event.occurred_at) AS effective_at, {flat} FROM {lines}"
+    )
+
+
+def _result(con: duckdb.DuckDBPyConnection) -> Result:
+    described = con.description or []
+    return Result([column[0] for column in described], [str(column[1]) for column in described], con.fetchall())
+
+
+def _private_folder(scratch: Path) -> Path:
+    """A new folder that only its owner may enter: in `scratch`, or in the system's place for such folders."""
+    try:
+        scratch.mkdir(mode=0o700, exist_ok=True)
+        private = Path(tempfile.mkdtemp(prefix="read-", dir=scratch))
+    except OSError:
+        private = Path(tempfile.mkdtemp(prefix="orderledger-"))
+    (private / "spill").mkdir(mode=0o700)
+    return private.absolute()
+
+
+def _readable(segments: Sequence[LogFile], private: Path) -> list[Path]:
+    """The files to read: what is not empty, and of the newest a copy that does not grow."""
+    full = [file for file in segments if file.size]
+    return [sandbox.plain_path(file.path, private) for file in full[:-1]] + [_copy(file, private) for file in full[-1:]]
+
+
+def _copy(file: LogFile, private: Path) -> Path:
+    """A private copy of a segment's bytes that count."""
+    fd, name = tempfile.mkstemp(suffix=file.path.suffix, dir=private)
+    left = file.size
+    with file.path.open("rb") as source, os.fdopen(fd, "wb") as target:
+        while left and (chunk := source.read(min(left, _COPY_BYTES))):
+            target.write(chunk)
+            left -= len(chunk)
+    return Path(name)

@@ -1,0 +1,173 @@
+"""Facts made by a map: one SELECT over tabular files, whose columns are the fields of a fact."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import msgspec
+from duckdb.sqltypes import DuckDBPyType
+
+from ledger.errors import BadInput, Usage
+from ledger.events import Item
+from queries import sandbox
+from queries.engine import field_types
+from queries.sandbox import Select, identifier, literal
+
+_MEMORY = "256MiB"  # of the 512 MiB that an import may take
+_ROWS = 2000
+_FIELDS = frozenset(("type", *field_types()))
+_INTEGERS = frozenset((*(name for name, kind in field_types().items() if kind == "BIGINT"), "quantity"))
+_SCALARS = ("VARCHAR", "BOOLEAN", "TIMESTAMP", "UUID", "JSON", '"NULL"', "ENUM(", "DECIMAL(")
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_JSON = "maximum_depth = -1, sample_size = -1, map_inference_threshold = -1, field_appearance_threshold = 0"
+
+assert "quantity" in Item.__struct_fields__
+
+
+def fact_lines(map_path: Path, tables: Mapping[str, Path]) -> Iterator[bytes]:
+    """Each row that the map's SELECT gives over the named files, as one JSON line of a fact.
+
+    NULLs are left out, an instant is UTC, numbers become text where the fact has text. The map runs in the sandbox and
+    reads nothing but the files. Usage for a name, column or type that cannot be one of a fact, before any row is read;
+    BadInput for a file that cannot be read. Rows are fetched in batches, so memory is bounded.
+    """
+    sql = _text(map_path)
+    with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
+        private = Path(folder)
+        paths = {_name(name): sandbox.plain_path(_existing(path), private) for name, path in tables.items()}
+        con = sandbox.connect(list(paths.values()), spill=private / "spill", memory=_MEMORY)
+        try:
+            with sandbox.limits(con, None):
+                yield from _lines(con, map_path, sql, paths)
+        except duckdb.Error as error:
+            raise BadInput(f"the map {map_path} stopped", why=sandbox.one_line(error)) from error
+        finally:
+            con.close()
+
+
+def _lines(con: duckdb.DuckDBPyConnection, map_path: Path, sql: str, paths: Mapping[str, Path]) -> Iterator[bytes]:
+    for name, path in paths.items():
+        con.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {_reader(con, path)}")  # noqa: S608
+    sandbox.lock(con)
+    select = sandbox.one_select(con, sql, {})
+    _check(map_path, select)
+    con.execute(select.sql)
+    as_json = [kind == "JSON" for kind in select.types]
+    while rows := con.fetchmany(_ROWS):
+        for row in rows:
+            yield msgspec.json.encode(
+                {
+                    name: msgspec.Raw(value.encode()) if is_json else _value(name, value)
+                    for name, is_json, value in zip(select.columns, as_json, row, strict=True)
+                    if value is not None
+                }
+            )
+
+
+def _text(map_path: Path) -> str:
+    try:
+        return map_path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the map {map_path} cannot be read", why=str(error)) from error
+
+
+def _name(name: str) -> str:
+    if not fullmatch(r"[a-z_][a-z0-9_]*", name):
+        raise Usage(f"{name!r} is no name for a table", hint="use small letters, digits and underscores: orders=o.csv")
+    return name
+
+
+def _existing(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read", why=error.strerror or str(error)) from error
+    return path
+
+
+def _reader(con: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """The table function that reads a file; what is no text in it by nature (parquet, nested JSON) keeps its type."""
+    file = literal(str(path))
+    match path.suffix.lower():
+        case ".csv":
+            return f"read_csv({file}, header = true, all_varchar = true, hive_partitioning = false)"
+        case ".tsv":
+            return f"read_csv({file}, delim = '\t', header = true, all_varchar = true, hive_partitioning = false)"
+        case ".json" | ".jsonl" | ".ndjson":
+            return f"read_json({file}, hive_partitioning = false, columns = {{{_json_columns(con, file)}}})"
+        case ".parquet":
+            return f"read_parquet({file}, hive_partitioning = false)"
+        case ending:
+            hint = "there are csv, tsv, json, jsonl, ndjson and parquet"
+            raise Usage(f"{path}: no table is read from {ending or 'a file without ending'}", hint=hint)
+
+
+def _json_columns(con: duckdb.DuckDBPyConnection, file: str) -> str:
+    """The columns of a JSON file, all scalars as text: a number's own text is lost once it was a DOUBLE."""
+    found = con.sql(f"SELECT * FROM read_json({file}, hive_partitioning = false, {_JSON})")  # noqa: S608
+    kinds = zip(found.columns, found.types, strict=True)
+    return ", ".join(f"{identifier(name)}: {literal(_as_text(kind))}" for name, kind in kinds)
+
+
+def _as_text(kind: DuckDBPyType) -> str:
+    match kind.id:
+        case "struct":
+            parts: Any = kind.children
+            return f"STRUCT({', '.join(f'{identifier(name)} {_as_text(part)}' for name, part in parts)})"
+        case "list":
+            item: Any = kind.children[0][1]
+            return f"{_as_text(item)}[]"
+        case _:
+            return "JSON" if str(kind) == "JSON" else "VARCHAR"
+
+
+def _check(map_path: Path, select: Select) -> None:
+    """Usage where a column is no field of a fact, comes twice, or is of a type that a fact cannot have."""
+    for name, kind in zip(select.columns, select.types, strict=True):
+        if name not in _FIELDS:
+            near = get_close_matches(name, _FIELDS, 1)
+            hint = f"did you mean {near[0]}?" if near else "`orderledger schema` lists the fields"
+            raise Usage(f"{map_path}: no fact has a field {name}", hint=hint)
+        if select.columns.count(name) > 1:
+            raise Usage(f"{map_path}: two columns are called {name}", hint="rename or drop one")
+        _check_type(f"{map_path}: column {name} is {kind}", kind)
+
+
+def _check_type(what: str, kind: str) -> None:
+    if "DOUBLE" in kind or "FLOAT" in kind:
+        raise Usage(what, why="such numbers are not exact", hint="CAST it to DECIMAL(18,4), or leave it text")
+    if kind.startswith("STRUCT(") or kind.endswith("[]"):
+        return
+    if not kind.startswith(_SCALARS) and kind.removeprefix("U") not in _WHOLE:
+        raise Usage(what, why="a fact has text, numbers, booleans, instants and lists", hint="CAST it to one of them")
+
+
+def _value(name: str, value: Any) -> Any:
+    """A value as the JSON of a fact has it."""
+    match value:
+        case bool() | str():
+            return value
+        case int() | Decimal():
+            return int(value) if name in _INTEGERS and value == int(value) else _digits(Decimal(value))
+        case datetime():
+            return value.isoformat() + "Z"
+        case UUID():
+            return str(value)
+        case list() | tuple():
+            return [_value(name, part) for part in value]
+        case dict():
+            return {key: _value(key, part) for key, part in value.items() if part is not None}
+    raise Usage(f"column {name} holds a {type(value).__name__}", hint="CAST it to text")
+
+
+def _digits(number: Decimal) -> str:
+    """A decimal number in plain digits, without the zeros that only its column's type put at the end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

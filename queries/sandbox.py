@@ -1,0 +1,185 @@
+"""DuckDB locked up: a fresh connection that reads the files it was given and no others, and runs single SELECTs.
+
+Only files are named to it, never a folder, since whoever may write into a folder may write over the log. A statement
+is described before it runs: that binds it, executes nothing, and refuses a WITH that would change data.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from ledger.errors import LimitReached, Usage
+
+ZONED = "TIMESTAMP WITH TIME ZONE"
+_GLOB = frozenset("*?[")
+_INTERRUPT_SECONDS = 0.05
+_ONE_SELECT = "write one SELECT; nothing else is run here"
+
+Params = Mapping[str, Any]
+
+
+class Select(NamedTuple):
+    """A statement that was found to be one SELECT: its text, the parameters it names, its columns and their types.
+
+    In the text, an instant with a zone is made one of UTC without a zone: fetching the former needs another library.
+    """
+
+    sql: str
+    params: dict[str, Any]
+    columns: list[str]
+    types: list[str]
+
+
+def literal(value: str) -> str:
+    """Text as a SQL string."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A name as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def plain_path(path: Path, private: Path) -> Path:
+    """A path without the characters that DuckDB takes for a pattern: the file's own, or a link in a private folder."""
+    path = path.absolute()
+    if not _GLOB & set(str(path)):
+        return path
+    link = private / f"{len(list(private.iterdir()))}{path.suffix}"
+    link.symlink_to(path)
+    return link
+
+
+def connect(files: Sequence[Path], *, spill: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    """A fresh connection that may read `files`; views are made in it before `lock`."""
+    con = duckdb.connect(
+        ":memory:",
+        config={
+            "autoload_known_extensions": "false",
+            "autoinstall_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_persistent_secrets": "false",
+            "python_enable_replacements": "false",
+        },
+    )
+    try:
+        con.execute("SET memory_limit = $memory", {"memory": memory})
+    except duckdb.Error as error:
+        con.close()
+        raise Usage(f"{memory!r} is no size", why=one_line(error), hint="write it like 512MiB or 2GiB") from error
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET temp_directory = $spill", {"spill": str(spill)})
+    con.execute("SET allowed_paths = $files", {"files": [str(file) for file in files]})
+    return con
+
+
+def lock(con: duckdb.DuckDBPyConnection) -> None:
+    """From here on nothing but the files in use can be reached, and no setting can be changed."""
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+@contextmanager
+def limits(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[None]:
+    """Stop what runs inside after `timeout` seconds; LimitReached then, or when the memory does not suffice."""
+    done, expired = threading.Event(), threading.Event()
+
+    def interrupt() -> None:
+        # An interrupt that comes between two statements is lost, so it is repeated.
+        seconds = timeout
+        while not done.wait(seconds):
+            expired.set()
+            con.interrupt()
+            seconds = _INTERRUPT_SECONDS
+
+    watch = None if timeout is None else threading.Thread(target=interrupt, daemon=True)
+    try:
+        if watch:
+            watch.start()
+        yield
+    except duckdb.InterruptException as error:
+        if not expired.is_set():
+            raise KeyboardInterrupt from error
+        why = f"it ran for more than {timeout:g} seconds"
+        raise LimitReached("the query was stopped", why=why, hint="ask for less, or give more --timeout") from error
+    except duckdb.OutOfMemoryException as error:
+        raise LimitReached(
+            "the query was stopped: it needs more memory than it may use",
+            why=one_line(error),
+            hint="ask for less, or give more --memory",
+        ) from error
+    finally:
+        done.set()
+        if watch:
+            watch.join()
+
+
+def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Select:
+    """Check a statement without running it; Usage when it is not one SELECT that binds, or a parameter is missing."""
+    try:
+        statements = con.extract_statements(sql)
+    except duckdb.Error as error:
+        raise Usage("the SQL does not parse", why=one_line(error), hint=_ONE_SELECT) from error
+    if len(statements) != 1:
+        raise Usage(f"the SQL has {len(statements)} statements", why="exactly one is run", hint=_ONE_SELECT)
+    statement = statements[0]
+    if statement.type != duckdb.StatementType.SELECT:
+        raise Usage(f"the SQL is {statement.type.name}, not SELECT", why="queries only read", hint=_ONE_SELECT)
+    given = _given(statement.named_parameters, params)
+    text = _without_end(statement.query)
+    try:
+        described = con.execute(f"DESCRIBE {text}", given).fetchall()
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error as error:
+        raise Usage("the SQL cannot be run", why=one_line(error), hint=_ONE_SELECT) from error
+    return _unzoned(text, given, [row[0] for row in described], [row[1] for row in described])
+
+
+def one_line(error: Exception) -> str:
+    """The first line of what DuckDB says."""
+    return str(error).strip().partition("\n")[0]
+
+
+def plain(params: Params) -> dict[str, Any]:
+    """Parameters as DuckDB takes them: instants are UTC without a zone."""
+    return {
+        name: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+        for name, value in params.items()
+    }
+
+
+def _given(named: set[str], params: Params) -> dict[str, Any]:
+    """The parameters that a statement names; Usage when one has no value."""
+    missing = sorted(named - params.keys())
+    if missing:
+        names = ", ".join(f"${name}" for name in missing)
+        raise Usage(f"the SQL names {names}, which has no value", hint="give it with -p NAME=VALUE")
+    return plain({name: value for name, value in params.items() if name in named})
+
+
+def _without_end(sql: str) -> str:
+    """A single statement without its semicolon and what follows it."""
+    text = sql.encode()
+    for offset, kind in duckdb.tokenize(sql):
+        if kind == duckdb.token_type.operator and text[offset : offset + 1] == b";":
+            return text[:offset].decode()
+    return sql
+
+
+def _unzoned(sql: str, params: dict[str, Any], columns: list[str], types: list[str]) -> Select:
+    for name, kind in zip(columns, types, strict=True):
+        if "TIME ZONE" in kind and kind != ZONED:
+            raise Usage(f"column {name} is {kind}", why="such a type cannot be read", hint="CAST it")
+    if ZONED not in types:
+        return Select(sql, params, columns, types)
+    inner = [f"c{number}" for number in range(len(columns))]
+    outer = [f"timezone('UTC', {name})" if kind == ZONED else name for name, kind in zip(inner, types, strict=True)]
+    named = ", ".join(f"{value} AS {identifier(name)}" for value, name in zip(outer, columns, strict=True))
+    text = f"SELECT {named} FROM (\n{sql}\n) AS q({', '.join(inner)})"  # noqa: S608
+    return Select(text, params, columns, ["TIMESTAMP" if kind == ZONED else kind for kind in types])
