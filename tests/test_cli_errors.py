@@ -61,7 +61,7 @@ def test_an_unknown_order_cannot_be_retracted(cli: Cli) -> None:
         (["record", "placed", "81", "--nonsense", "x"], "--nonsense"),
         (["record", "placed", "81", "--amount", "1.00", "--currency", "USD"], "--seller"),
         (["record", "placed", "81", "--seller", "s", "--amount", "1,00", "--currency", "USD"], "--amount"),
-        (["record", "placed", "8 1", *PLACED], "ORDER"),
+        (["record", "placed", "8 1", *PLACED], "order id"),
         (["record", "placed", "81", *PLACED, "--items", "[1"], "--items"),
         (["record", "placed", "81", *PLACED, "--items", "[1]"], "--items"),
         (["record", "placed", "81", *PLACED, "--processing-days", "0"], "--processing-days"),
