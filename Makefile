@@ -8,8 +8,7 @@ SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.p
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
-	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
-	$(BIN)/orderledger demo "$$folder/ledger"
+	@$(BIN)/orderledger demo
 
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

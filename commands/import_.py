@@ -204,7 +204,8 @@ def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) 
         f"{summary.recorded:,} recorded{odd}, {summary.duplicates:,} duplicates, {summary.refused:,} refused"
     )
     for rule, (count, first) in refused.by_rule.items():
-        context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {first.reason}")
+        what, _, _ = first.reason.partition(". ")  # why and hint follow; they are in the rejects file
+        context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {what}")
 
 
 def _tell_json(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
