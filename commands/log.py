@@ -11,11 +11,10 @@ from commands import clock, context, output, render
 from ledger.errors import Damaged, LedgerError, Usage
 
 if TYPE_CHECKING:
-    from queries.engine import Moment
-
     from commands.words import Day
     from ledger.events import Recorded
     from ledger.store import EventStore
+    from queries.engine import Moment
 
 POLL_SECONDS = 0.5
 COLUMNS = {

@@ -2,19 +2,19 @@
 
 import os
 import re
-import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ledger.errors import StorageFailed, Usage
+
+if TYPE_CHECKING:
+    import subprocess
 
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md", "parquet")
 ENDINGS = {f".{name}": name for name in FORMATS[1:]} | {".txt": "table", ".ndjson": "jsonl", ".markdown": "md"}
@@ -163,6 +163,8 @@ class _Paged(Writer):
             self._start()
 
     def _start(self) -> None:
+        import subprocess
+
         held, self._held = self._held or [], None
         environment = {"LESS": "FRX"} | os.environ
         try:
@@ -222,6 +224,8 @@ def _standard(screen: Screen | None) -> Writer:
 
 
 def _pager() -> list[str]:
+    import shlex
+
     try:
         return shlex.split(os.environ.get("PAGER", ""))
     except ValueError as error:
@@ -240,6 +244,8 @@ def _device(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, and rename it to `path` if nothing goes wrong."""
+    import tempfile
+
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         os.close(handle)

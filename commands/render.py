@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -269,6 +268,8 @@ _PRINTERS: dict[str, Callable[..., None]] = {
 
 def _parquet(target: Target, columns: Sequence[str], types: Sequence[str], batches: Iterable[Sequence[Row]]) -> None:
     """Write typed columns with DuckDB, by way of JSON lines in a temporary folder."""
+    import tempfile
+
     import duckdb
 
     assert target.to is not None

@@ -16,6 +16,9 @@ from ledger.timers import Timer
 WIDEST = 110
 """Longer lines are hard to read, however wide the terminal is."""
 
+LABEL = 25
+"""Cells for what a line is about."""
+
 _MONEY_STYLES = {"buyer": "green", "seller": "cyan", "split": "magenta", "escrow": "red"}
 _ACTOR_STYLES = {"buyer": "green", "seller": "cyan", "platform": "magenta", "carrier": "dim"}
 
@@ -161,7 +164,7 @@ def _money(page: Page, order: Order) -> None:
     shown = [(label, _amount(order, minor), style if minor else "dim") for label, minor, style, show in rows if show]
     widest = max(len(amount) for _, amount, _ in shown)
     for label, amount, style in shown:
-        before = f"  {label:<24}"
+        before = f"  {label:<{LABEL}}"
         page.add("", before=before, painted=before + page.paint(amount.rjust(widest), style))
 
 
@@ -171,13 +174,16 @@ def _running(page: Page, order: Order, timers: list[Timer], now: datetime) -> No
         return
     page.head("What runs out, and then")
     for timer in running:
-        late = timer.due_at < now
         label, consequence = words.TIMERS[timer.timer]
         if timer.timer == "protected_until" and (order.disputed or order.frozen):
             consequence = words.HELD
-        before = f"  {label:<24}"
-        left = f"{page.minute(timer.due_at)}  {time_left(timer.due_at - now):<16}"
-        page.add(consequence, before=before + left, painted=before + page.paint(left, "red" if late else "bold"))
+        before = f"  {label:<{LABEL}}"
+        page.add(
+            f"{page.minute(timer.due_at)}  {time_left(timer.due_at - now)}",
+            "red" if timer.due_at < now else "bold",
+            before=before,
+        )
+        page.add(consequence, before=" " * len(before))
 
 
 def time_left(span: timedelta) -> str:

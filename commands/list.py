@@ -1,0 +1,153 @@
+"""`orderledger list`: the orders."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands import clock, context, output, reading, render
+from ledger.errors import Usage
+from ledger.lifecycle import STATUSES
+
+if TYPE_CHECKING:
+    from ledger.book import Ledger
+    from queries.engine import Moment, Relations, Result
+
+MAIN = (
+    "order_id",
+    "seller",
+    "title",
+    "currency",
+    "amount",
+    "status",
+    "closure_reason",
+    "closed_by",
+    "paid",
+    "escrow",
+    "to_seller",
+    "to_buyer",
+    "refund_pending",
+    "refunded",
+    "money_went_to",
+    "archived",
+    "placed_at",
+    "closed_at",
+    "last_event_at",
+    "version",
+)
+"""What csv, json and the like give of an order; `sql` gives the rest."""
+
+FOR_EYES = {
+    "order_id": "VARCHAR",
+    "placed": "DATE",
+    "seller": "VARCHAR",
+    "title": "VARCHAR",
+    "amount": "DECIMAL",
+    "status": "VARCHAR",
+    "money_went_to": "VARCHAR",
+    "next_due": "DATE",
+}
+OPTIONAL = ("placed", "seller", "title", "next_due")
+
+
+def command(
+    ctx: typer.Context,
+    status: Annotated[str | None, typer.Option("--status", metavar="S", help="only orders of this status")] = None,
+    seller: Annotated[str | None, typer.Option("--seller", metavar="S", help="only orders from this seller")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="T", help="only orders placed from then on")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="T", help="only orders placed up to then")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="also orders with nothing left to do")] = False,
+    sort: Annotated[str, typer.Option("--sort", metavar="COL", help="a column of the relation orders")] = "placed_at",
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=0, help="at most so many orders")] = None,
+    output_: context.OutputOption = None,
+    to: context.ToOption = None,
+    as_of: context.AsOf = None,
+    known_at: context.KnownAt = None,
+    now: context.Now = None,
+    tz: context.Tz = "UTC",
+    no_color: context.NoColor = False,
+) -> None:
+    """List the orders, by the time they were placed.
+
+    Example: orderledger list --status closed --since "30d ago"
+    """
+    if status is not None and status not in STATUSES:
+        raise Usage(f"no status {status!r}", hint=f"statuses are {', '.join(STATUSES)}")
+    zone = clock.zone(tz)
+    target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
+    moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
+    chosen = {
+        "status": status,
+        "seller": seller,
+        "since": reading.naive(clock.parse(since, zone, moment.now)) if since else None,
+        "until": reading.naive(clock.parse(until, zone, moment.now)) if until else None,
+        "archived": archived,
+    }
+    ledger = context.open_ledger(ctx)
+    with reading.of_ledger(ledger, moment) as relations:
+        show(target, ledger, moment, orders(relations, chosen, sort=sort, limit=limit))
+
+
+def show(target: output.Target, ledger: "Ledger", moment: "Moment", found: "Result") -> None:
+    """Print orders: all main columns, or the few that a person reads."""
+    if target.format == "table":
+        batches = _for_eyes(target, ledger, moment, found)
+        render.table(target, list(FOR_EYES), list(FOR_EYES.values()), batches, optional=OPTIONAL)
+    else:
+        render.result(target, found)
+
+
+def orders(
+    relations: "Relations", chosen: dict[str, Any], *, sort: str = "placed_at", limit: int | None = None
+) -> "Result":
+    """Ask for the main columns of the chosen orders; Usage when there is no column to sort by."""
+    known = relations.run("SELECT * FROM orders LIMIT 0", {}).columns
+    if sort not in known:
+        raise Usage(f"orders have no column {sort!r}", hint=f"columns are {', '.join(known)}")
+    # Nothing but names that were found in the relation or stand above is put into the text.
+    query = f"""
+        SELECT {", ".join(MAIN)} FROM orders
+        WHERE ($status IS NULL OR status = $status)
+            AND ($seller IS NULL OR seller = $seller)
+            AND ($since IS NULL OR placed_at >= $since)
+            AND ($until IS NULL OR placed_at <= $until)
+            AND ($archived OR NOT archived)
+        ORDER BY "{sort}" NULLS LAST, order_id
+        LIMIT $limit
+    """  # noqa: S608
+    return relations.run(query, chosen | {"limit": 2**62 if limit is None else limit})
+
+
+def _for_eyes(
+    target: output.Target, ledger: "Ledger", moment: "Moment", found: "Result"
+) -> Iterator[Sequence[render.Row]]:
+    for at in range(0, len(found.rows), render.BATCH):
+        yield [
+            _row(target, ledger, moment, dict(zip(MAIN, row, strict=True)))
+            for row in found.rows[at : at + render.BATCH]
+        ]
+
+
+def _row(target: output.Target, ledger: "Ledger", moment: "Moment", order: dict[str, Any]) -> render.Row:
+    status = order["status"]
+    if status == "closed":
+        status += f": {order['closure_reason']}"
+    return (
+        order["order_id"],
+        render.short_instant(order["placed_at"].replace(tzinfo=UTC), target.tz)[:10],
+        order["seller"],
+        order["title"],
+        f"{render.amount(order['amount'], order['currency'])} {order['currency']}",
+        status,
+        order["money_went_to"],
+        _next_due(target, ledger, moment, order["order_id"]),
+    )
+
+
+def _next_due(target: output.Target, ledger: "Ledger", moment: "Moment", order_id: str) -> str | None:
+    from ledger.timers import timers
+
+    order = ledger.order(order_id, as_of=moment.as_of, known_at=moment.known_at)
+    due = [timer.due_at for timer in timers(order, moment.now) if timer.running]
+    return render.short_instant(min(due), target.tz)[:10] if due else None

@@ -1,0 +1,62 @@
+"""`orderledger sql`: one's own questions to the public relations."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands import clock, context, output, reading, render
+from ledger.errors import BadInput, Usage
+
+_PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+def command(
+    ctx: typer.Context,
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY|-]", help="one SELECT; - reads it from stdin")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE", help="read the query from FILE")] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="the value of $NAME; repeatable")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.001, help="stop after so long")] = 30,
+    memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="stop above it: 512MB, 2GiB")] = "2GiB",
+    output_: context.OutputOption = None,
+    to: context.ToOption = None,
+    as_of: context.AsOf = None,
+    known_at: context.KnownAt = None,
+    now: context.Now = None,
+    tz: context.Tz = "UTC",
+    no_color: context.NoColor = False,
+) -> None:
+    """Ask the public relations in SQL: one SELECT that sees no file, no network and changes nothing.
+
+    Example: orderledger sql "SELECT seller, count(*) AS orders FROM orders GROUP BY seller ORDER BY orders DESC"
+    """
+    text = _text(query, file)
+    given = dict(map(_parameter, parameters or []))
+    zone = clock.zone(tz)
+    target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
+    moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
+    with reading.relations(ctx, moment, memory=memory, timeout=timeout) as relations:
+        render.result(target, relations.run_sandboxed(text, given))
+
+
+def _text(query: str | None, file: Path | None) -> str:
+    if (query is None) == (file is None):
+        raise Usage("give one query", why="as an argument, in a file with -f, or on stdin with -", hint="see --help")
+    try:
+        if file is not None:
+            return file.read_text(encoding="utf-8")
+        return sys.stdin.read() if query == "-" else query or ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise BadInput(f"cannot read {file or 'the query on stdin'}", why=why or str(error)) from None
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    found = _PARAMETER.fullmatch(text)
+    if found is None:
+        raise Usage(f"{text!r} is not NAME=VALUE", hint="$seller in the query and -p seller=shop-1 beside it")
+    return found[1], found[2]
