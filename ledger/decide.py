@@ -64,22 +64,23 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
         return recorded
     if order.base == "none" or kind is e.Placed:
         _check_known(order, fact)
-    actor = kind.usual_actor if fact.actor is None else fact.actor
+    actor = fact.actor or kind.usual_actor
     if actor != kind.usual_actor and not kind.any_actor:
         _check_actor(order, fact, policy)
-    if fact.occurred_at > now:
+    at, latest = fact.occurred_at, order.effective_at
+    if at > now:
         _check_not_future(fact, policy, now)
     if isinstance(fact, e.Retracted):
         return _take_back(order, fact, actor)
     verdict, base = _judge(order, fact)
     odd = () if verdict == "ok" else _flag_of(verdict, base, order, fact)
-    late = order.effective_at is not None and fact.occurred_at < order.effective_at
+    late = latest is not None and at < latest
     if late and kind not in _MAY_COME_LATE:
         odd += ("out-of-order",)
     if fact.ambiguous_time:
         odd += ("ambiguous-time",)
     event, flags = _complete(order, fact, actor, policy)
-    return Decision(event, _status_after(order, kind, base), odd + flags, order.effective_at if late else None)
+    return Decision(event, _status_after(order, kind, base), odd + flags, latest if late else None)
 
 
 def refuse_odd(fact: e.Fact, odd: tuple[str, ...], *, hint: str) -> None:
@@ -174,28 +175,25 @@ def _check_not_future(fact: e.Fact, policy: Policy, now: datetime) -> None:
 def _judge(order: Order, fact: e.Fact) -> tuple[str, str]:
     """Return the lifecycle's verdict, ok, odd or R12, and the base status after the fact; refuse what it forbids."""
     row = row_of(fact)
-    own = row[order.base]
-    verdict = _verdict(order, fact, row, own)
-    if verdict == "no" or (own.verdict == "no" and type(fact).closing and not _reviews_a_closing(order, fact)):
+    own, base = row[order.base]
+    verdict = _under_a_flag(order, fact, row, own) if order.disputed or order.frozen else own
+    if verdict == "R22":
+        verdict = "ok" if order.cancel_declined else "odd"
+    if verdict == "no" or (own == "no" and type(fact).closing and not _reviews_a_closing(order, fact)):
         raise _refuse_by_lifecycle(order, fact)
-    if type(fact) is e.DisputeOpened and order.base == "closed":
+    if verdict != "ok" and type(fact) is e.DisputeOpened and order.base == "closed":
         _check_something_left(order)
-    return verdict, order.base if own.verdict == "no" else own.next
+    return verdict, order.base if own == "no" else base
 
 
-def _verdict(order: Order, fact: e.Fact, row: dict[str, Cell], own: Cell) -> str:
-    """Return what the column of the status shown says; a closed order's own column, but for its dispute."""
-    if order.disputed and (order.base != "closed" or isinstance(fact, _OF_A_DISPUTE)):
-        cell = row["disputed"]
-    elif order.frozen and not order.disputed:
-        cell = row["frozen"]
-    else:
-        cell = own
-    if cell.verdict == "R22":
-        return "ok" if order.cancel_declined else "odd"
-    if cell.verdict == "R24":
+def _under_a_flag(order: Order, fact: e.Fact, row: dict[str, Cell], own: str) -> str:
+    """Return what the column `disputed` or `frozen` says; a closed order's own column, but for its dispute."""
+    if order.disputed and order.base == "closed" and not isinstance(fact, _OF_A_DISPUTE):
+        return own
+    verdict = row["disputed" if order.disputed else "frozen"].verdict
+    if verdict == "R24":
         return "ok" if order.frozen else "no"
-    return cell.verdict
+    return verdict
 
 
 def _reviews_a_closing(order: Order, fact: e.Fact) -> bool:

@@ -18,10 +18,10 @@ class DraftLines:
             "CREATE TABLE places (order_id TEXT, at INTEGER, PRIMARY KEY (order_id, at)) WITHOUT ROWID"
         )
 
-    def append(self, chunk: bytes, places: dict[str, list[int]]) -> None:
-        """Add complete lines; `places` has the byte offsets of each order's lines in the chunk."""
+    def append(self, chunk: bytes, places: list[tuple[str, int]]) -> None:
+        """Add complete lines; `places` has the order of each and its byte offset in the chunk."""
         start = self._file.append(chunk)
-        rows = ((order_id, start + offset) for order_id, offsets in places.items() for offset in offsets)
+        rows = ((order_id, start + offset) for order_id, offset in places)
         self._places.execute("BEGIN")
         self._places.executemany("INSERT INTO places VALUES (?, ?)", rows)
         self._places.execute("COMMIT")

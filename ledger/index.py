@@ -123,8 +123,8 @@ class Index:
         if missing_bytes > lag_bytes:
             self._read(store)
 
-    def extend(self, store: EventStore, lines: dict[str, list[int]], start: Position, end: Position) -> None:
-        """Index a chunk just appended: per order the byte offsets of its lines in the chunk; under the lock.
+    def extend(self, store: EventStore, lines: list[tuple[str, int]], start: Position, end: Position) -> None:
+        """Index a chunk just appended: the order of each line and its byte offset in the chunk; under the lock.
 
         `start` and `end` are the chunk's positions. An index that lags behind goes on lagging. IndexFailed.
         """
@@ -132,13 +132,13 @@ class Index:
             self._snapshot = store.snapshot()
             return
         pending = self._pending
-        for order_id, offsets in lines.items():
-            found = [start + offset for offset in offsets]
-            if order_id in pending:
-                pending[order_id] += found
+        for order_id, offset in lines:
+            found = pending.get(order_id)
+            if found is None:
+                pending[order_id] = [start + offset]
             else:
-                pending[order_id] = found
-            self._count += len(found)
+                found.append(start + offset)
+        self._count += len(lines)
         self._cover(store, end)
         if self._count >= self._flush_events:
             self.flush()

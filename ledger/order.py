@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct, field
+
 from ledger import events as e
 from ledger import money
 from ledger.lifecycle import TABLE, Cell
@@ -16,31 +18,40 @@ _ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e
 
 def row_of(event: e.Event) -> dict[str, Cell]:
     """Return the event's row of the lifecycle table; each reason of `closed` has its own."""
-    row = _ROWS.get(type(event))
-    return TABLE[f"closed:{getattr(event, 'reason', None) or 'unknown'}"] if row is None else row
+    if isinstance(event, e.Closed):
+        return TABLE[f"closed:{event.reason or 'unknown'}"]
+    return _ROWS[type(event)]
 
 
-class Order:
+_KEPT_BY_A_RETRACTION = {"order_id", "version", "history", "retracted", "fact_ids"}
+
+
+class Order(Struct, gc=False):
     """Where one order stands. Amounts are minor units of its currency; `version` counts its lines, retracted ones too.
 
     `base` is the status below the flags `disputed` and `frozen` (domain: lifecycle); `none` is an order nobody placed.
     """
 
-    base = "none"
-    disputed = False
-    frozen = False
-    seller = ""
+    order_id: str
+    version: int = 0
+    history: list[e.Recorded] = field(default_factory=list)
+    retracted: dict[int, e.Recorded] = field(default_factory=dict)
+    fact_ids: dict[str, e.Recorded] = field(default_factory=dict)
+    base: str = "none"
+    disputed: bool = False
+    frozen: bool = False
+    seller: str = ""
     title: str | None = None
-    currency = ""
-    amount = 0
-    paid = 0
-    to_buyer = 0
-    to_seller = 0
-    refunded = 0
-    delivered = False
-    confirmed = False
-    cancel_declined = False
-    refund_failed = False
+    currency: str = ""
+    amount: int = 0
+    paid: int = 0
+    to_buyer: int = 0
+    to_seller: int = 0
+    refunded: int = 0
+    delivered: bool = False
+    confirmed: bool = False
+    cancel_declined: bool = False
+    refund_failed: bool = False
     closure_reason: str | None = None
     closed_by: e.Actor | None = None
     closed_at: datetime | None = None
@@ -56,13 +67,6 @@ class Order:
     refund_by: datetime | None = None
     dispute_until: datetime | None = None
     feedback_until: datetime | None = None
-
-    def __init__(self, order_id: str) -> None:
-        self.order_id = order_id
-        self.version = 0
-        self.history: list[e.Recorded] = []
-        self.retracted: dict[int, e.Recorded] = {}
-        self.fact_ids: dict[str, e.Recorded] = {}
 
     @property
     def status(self) -> str:
@@ -104,6 +108,9 @@ class Order:
         return [r for r in self.history if r.version not in self.retracted and type(r.event) is not e.Retracted]
 
 
+_FOLDED = [name for name in Order.__struct_fields__ if name not in _KEPT_BY_A_RETRACTION]
+
+
 def fold(order_id: str, history: Iterable[e.Recorded]) -> Order:
     """Return the order after these lines, oldest first."""
     order = Order(order_id)
@@ -129,8 +136,9 @@ def evolve(order: Order, recorded: e.Recorded) -> Order:
 
 def _start_over(order: Order) -> None:
     """Stand where the events in force lead, as if the others had never been."""
-    for name in vars(order).keys() - vars(Order(order.order_id)).keys():
-        delattr(order, name)
+    fresh = Order(order.order_id)
+    for name in _FOLDED:
+        setattr(order, name, getattr(fresh, name))
     for recorded in order.in_force():
         _apply(order, recorded)
 

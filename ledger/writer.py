@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import accumulate
 
 from ledger.decide import Decision
 from ledger.draft import DraftLines
@@ -30,8 +31,7 @@ class Writer:
         self._orders: OrderedDict[str, Order] = OrderedDict()
         self._kept_events = 0
         self._chunk: list[bytes] = []
-        self._chunk_bytes = 0
-        self._places: dict[str, list[int]] = {}
+        self._chunk_orders: list[str] = []
         self._draft: DraftLines | None = None
 
     @contextmanager
@@ -79,17 +79,16 @@ class Writer:
         )
         evolve(order, recorded)
         line = encode(recorded)
-        self._places.setdefault(order.order_id, []).append(self._chunk_bytes)
         self._chunk.append(line)
-        self._chunk_bytes += len(line)
+        self._chunk_orders.append(order.order_id)
         return recorded
 
     def commit(self) -> None:
         """Write what was added at once, sync it and index it; after StorageFailed the log is as it was."""
         if self._chunk:
-            chunk, places = b"".join(self._chunk), self._places
+            chunk, places = b"".join(self._chunk), self._places()
             first = self._seq - len(self._chunk) + 1
-            self._chunk, self._chunk_bytes, self._places = [], 0, {}
+            self._chunk, self._chunk_orders = [], []
             if self._draft is not None:
                 self._draft.append(chunk, places)
             else:
@@ -128,6 +127,10 @@ class Writer:
             lines = lines_of(self._store, self._index, order_id)
         return lines if self._draft is None else lines + self._draft.lines_of(order_id)
 
+    def _places(self) -> list[tuple[str, int]]:
+        """Return the order of each line of the chunk, and where in it the line begins."""
+        return list(zip(self._chunk_orders, accumulate(map(len, self._chunk), initial=0)))  # noqa: B905 - one more offset
+
     def _warn_of(self, write_index: Callable[[], None]) -> None:
         try:
             write_index()
@@ -138,4 +141,4 @@ class Writer:
         self._end = None
         self._orders.clear()
         self._kept_events = 0
-        self._chunk, self._chunk_bytes, self._places = [], 0, {}
+        self._chunk, self._chunk_orders = [], []

@@ -27,14 +27,14 @@ class Log:
         self.versions: dict[str, int] = {}
         self.seq = 0
 
-    def chunk(self, *order_ids: str) -> tuple[bytes, dict[str, list[int]]]:
+    def chunk(self, *order_ids: str) -> tuple[bytes, list[tuple[str, int]]]:
         chunk = b""
-        places: dict[str, list[int]] = {}
+        places: list[tuple[str, int]] = []
         for order_id in order_ids:
             self.seq += 1
             self.versions[order_id] = version = self.versions.get(order_id, 0) + 1
             event = Noted(order_id=order_id, occurred_at=T0, actor="buyer")
-            places.setdefault(order_id, []).append(len(chunk))
+            places.append((order_id, len(chunk)))
             chunk += encode(Recorded(seq=self.seq, version=version, recorded_at=T0, status="none", event=event))
         return chunk, places
 
