@@ -64,6 +64,8 @@ def append(
     """Record the fact and print the acknowledgement; when the ledger cannot take it now, say how to try again."""
     try:
         receipt = ledger.record(fact, now=clock.now(), wait=wait, allow_odd=allow_odd, expect_version=expect_version)
+    except Malformed as error:
+        raise Usage(error.what, why=error.why, hint=error.hint) from None
     except (Locked, StorageFailed) as error:
         again = f"try again with --at {clock.text(fact.occurred_at)}, so that nothing is recorded twice"
         error.hint = f"{error.hint}; {again}" if error.hint else again

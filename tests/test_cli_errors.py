@@ -4,16 +4,21 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import typer
 from freezegun import freeze_time
 
-from commands import main
+from commands import import_, main
+from ledger.errors import BadInput, StorageFailed
+from ledger.formats.facts import Reject
 from tests.running import PROGRAM, ROOT, Answer, Cli
 
 PLACED = ("--seller", "shop-1", "--amount", "12.30", "--currency", "USD")
@@ -239,6 +244,7 @@ def test_a_log_that_cannot_be_written_is_exit_7_and_says_how_to_try_again(cli: C
         text=True,
         cwd=ROOT,
         check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},  # writes files too
     )
     failed(Answer(process.returncode, process.stdout, process.stderr), 7, f"--at {AT}")
     assert cli.ok("record", "noted", "81", "--at", AT).startswith("#2 ")
@@ -265,6 +271,33 @@ def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
     process = cli.start("schema", stdout=writing)
     os.close(writing)
     assert (process.communicate(timeout=30)[1], process.returncode) == (b"", 0)
+
+
+# 130 and 143: interrupted
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_says_so_by_its_exit_code_only(cli: Cli, number: int, code: int) -> None:
+    with locked(cli):
+        process = cli.start("record", "noted", "81", "--wait", "30")
+        time.sleep(0.6)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (code, b"")
+
+
+def test_storage_goes_before_an_interruption_and_that_before_refused_lines() -> None:
+    signals, refused = import_.Signals(), import_.Rejects(None)
+    signals.number = signal.SIGINT
+    refused.add(Reject("log", 1, "F", "malformed", text="x"))
+    with pytest.raises(StorageFailed):
+        import_._finish(StorageFailed("disk full"), signals, refused)
+    for error in (None, BadInput("unreadable")):
+        with pytest.raises(typer.Exit) as interrupted:
+            import_._finish(error, signals, refused)
+        assert interrupted.value.exit_code == 130
+    with pytest.raises(BadInput):
+        import_._finish(None, import_.Signals(), refused)
 
 
 # What is printed
@@ -302,3 +335,10 @@ def test_a_command_does_not_load_what_only_others_need() -> None:
 
 def _path() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_the_shell_completes_commands_and_event_types() -> None:
+    for words, word, expected in (("orderledger re", 1, b"record"), ("orderledger record ver", 2, b"verified")):
+        completion = {"_ORDERLEDGER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(word)}
+        process = subprocess.run(PROGRAM, env=os.environ | completion, capture_output=True, cwd=ROOT, check=True)
+        assert expected in process.stdout.split()

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
+from commands import progress
 from ledger.book import Ledger
 from ledger.events import TYPES
+from ledger.importing import Summary
 from tests.running import Cli
 
 PLACED = ("--seller", "shop-1", "--amount", "12.30", "--currency", "USD")
@@ -305,6 +307,20 @@ def test_a_signal_ends_the_import_with_its_summary(cli: Cli, tmp_path: Path, num
     assert process.returncode == code
     assert out.startswith(b"read 2 lines")
     assert len(log_of(cli)) == 2
+
+
+def test_the_progress_bar_is_for_terminals(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(fact())
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.shown(100) as shown:
+        shown.seen(50)
+        shown.heard(Summary(read=7, recorded=7))
+    assert "50%" in capsys.readouterr().err
+    assert cli("import", str(log)).code == 0
 
 
 # repair, rebuild, schema, policy
