@@ -12,12 +12,15 @@ from typing import Annotated
 import typer
 
 from commands import context
+from commands.output import NARROW
 from ledger.errors import NotFound
 
 STORIES = ("delivered-elsewhere-disputed", "refund-failed", "typing-mistake")
 """Sample logs whose first order is told; more are told in sample_logs/README.md."""
 
 BROKEN = "broken.jsonl"
+RULES = ("R1", "R11", "R17")
+"""The rules whose refusal is read out."""
 
 
 def command(
@@ -36,6 +39,7 @@ def command(
         for heading, shown, arguments, expected in steps(samples):
             context.say(f"\n# {heading}\n$ orderledger {shown}\n")
             _run(ledger, arguments, expected)
+        _explain(ledger)
     if folder is not None:
         context.say(f"\nThe ledger stays: orderledger --ledger {folder} list --archived")
     else:
@@ -62,7 +66,7 @@ def steps(samples: Path) -> Iterator[tuple[str, str, Sequence[str], int]]:
     yield from _plain("Which closures sent money back to the buyer?", ["audit", "refunded-closures"])
     yield from _plain("Where is every cent?", ["money"])
     yield (
-        "What cannot be true is refused, with the rule and what to do instead",
+        "What cannot be true is refused, line by line; the good lines are recorded",
         f"import sample_logs/{BROKEN}",
         ["import", str(samples / BROKEN)],
         4,
@@ -95,3 +99,17 @@ def _run(ledger: Path, arguments: Sequence[str], expected: int) -> None:
     code = run(["--ledger", str(ledger), *arguments])
     if code != expected:
         raise typer.Exit(code or 1)
+
+
+def _explain(ledger: Path) -> None:
+    """Read out a few refused lines: what was said, by which rule it is refused, and what to do instead."""
+    from commands.story import fold
+
+    context.say("\n# Three of the refused lines, as the file of rejects keeps them\n")
+    refused = [json.loads(line) for file in (ledger / "rejects").iterdir() for line in file.read_text().splitlines()]
+    for rule in RULES:
+        line = next(line for line in refused if line["rule"] == rule)
+        context.say(f"{Path(line['file']).name}:{line['line']} ({rule})")
+        for part in (line["text"], *line["reason"].split(". ")):
+            for folded in fold(part, NARROW - 2):
+                context.say(f"  {folded}")

@@ -66,7 +66,7 @@ def draw(
     """Draw each batch as a table, or as one block a record where even the least widths do not fit."""
     console = Console(
         file=cast(IO[str], _File(writer)),
-        width=target.width,
+        width=target.table_width,
         force_terminal=bool(target.screen),
         color_system="standard" if target.screen and target.screen.colour else None,
         highlight=False,
@@ -79,11 +79,11 @@ def draw(
         if rows:
             count += len(rows)
             drawn = _columns(target, columns, types, rows)
-            fitting, left_out = _fitting(drawn, target.width, optional)
-            if _needed(fitting) <= target.width:
-                shape = _table(fitting, rows, target.width)
+            fitting, left_out = _fitting(drawn, target.table_width, optional)
+            if _needed(fitting) <= target.table_width:
+                shape = _table(fitting, rows, target.table_width)
             else:
-                shape, left_out = _blocks(drawn, rows, target.width), []
+                shape, left_out = _blocks(drawn, rows, target.table_width), []
             console.print(shape, crop=False, no_wrap=False, overflow="fold")
             writer.flush()
     console.print(Text(_foot(target, count, left_out, types, note), style="dim"))

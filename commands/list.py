@@ -53,12 +53,17 @@ OPTIONAL = ("placed", "seller", "title", "next_due")
 
 def command(
     ctx: typer.Context,
-    status: Annotated[str | None, typer.Option("--status", metavar="S", help="only orders of this status")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", metavar="S", help="only orders of this status", autocompletion=lambda: STATUSES),
+    ] = None,
     seller: Annotated[str | None, typer.Option("--seller", metavar="S", help="only orders from this seller")] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="T", help="only orders placed from then on")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="T", help="only orders placed up to then")] = None,
     archived: Annotated[bool, typer.Option("--archived", help="also orders with nothing left to do")] = False,
-    sort: Annotated[str, typer.Option("--sort", metavar="COL", help="a column of the relation orders")] = "placed_at",
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="COL", help="a column of the relation orders", autocompletion=lambda: MAIN)
+    ] = "placed_at",
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=0, help="at most so many orders")] = None,
     output_: context.OutputOption = None,
     to: context.ToOption = None,

@@ -9,6 +9,7 @@ import typer
 
 from commands import clock, context, output, render
 from ledger.errors import Damaged, LedgerError, Usage
+from ledger.events import TYPES
 
 if TYPE_CHECKING:
     from commands.words import Day
@@ -59,7 +60,10 @@ class Wanted(msgspec.Struct, frozen=True):
 def command(
     ctx: typer.Context,
     order: Annotated[str | None, typer.Option("--order", metavar="ORDER", help="only events of this order")] = None,
-    kind: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="only events of this type")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="only events of this type", autocompletion=lambda: list(TYPES)),
+    ] = None,
     since_seq: Annotated[int, typer.Option("--since-seq", metavar="N", min=0, help="only from this seq on")] = 1,
     follow: Annotated[bool, typer.Option("--follow", help="wait for more events, until interrupted")] = False,
     output_: context.OutputOption = None,
@@ -74,8 +78,6 @@ def command(
 
     Example: orderledger log --order 8123456789012345
     """
-    from ledger.events import TYPES
-
     if kind is not None and kind not in TYPES:
         raise Usage(f"no event type {kind!r}", hint=f"types are {', '.join(TYPES)}")
     zone = clock.zone(tz)

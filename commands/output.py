@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md", "parquet")
 ENDINGS = {f".{name}": name for name in FORMATS[1:]} | {".txt": "table", ".ndjson": "jsonl", ".markdown": "md"}
 NARROW = 80
-"""Columns of text that is not printed on a terminal."""
+"""Columns of running text that is not printed on a terminal."""
+WIDE = 200
+"""Columns of a table that is drawn into a pipe or a file."""
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -45,8 +47,13 @@ class Target:
 
     @property
     def width(self) -> int:
-        """The columns that text may use."""
+        """The columns that running text may use."""
         return self.screen.width if self.screen else NARROW
+
+    @property
+    def table_width(self) -> int:
+        """The columns that a drawn table may use."""
+        return self.screen.width if self.screen else WIDE
 
 
 def choose(

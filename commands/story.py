@@ -123,9 +123,7 @@ def _whereabouts(page: Page, order: Order, now: datetime) -> list[str]:
     """Say where the money went, one clause for each place that has some."""
     if not order.paid and not order.to_buyer:
         return ["nothing had been paid"] if order.status == "closed" else []
-    clauses = []
-    if order.to_buyer:
-        clauses.append(f"{_amount(order, order.to_buyer)} went back to you{_arrival(page, order, now)}")
+    clauses = _way_back(page, order, now)
     if order.to_seller:
         clauses.append(f"{_amount(order, order.to_seller)} went to the seller")
     if order.escrow:
@@ -133,17 +131,20 @@ def _whereabouts(page: Page, order: Order, now: datetime) -> list[str]:
     return clauses
 
 
-def _arrival(page: Page, order: Order, now: datetime) -> str:
+def _way_back(page: Page, order: Order, now: datetime) -> list[str]:
+    """Say what of the buyer's money came back, and what of it is on its way, failed or late."""
+    clauses = [f"{_amount(order, order.refunded)} went back to you and has arrived"] if order.refunded else []
     if order.pending <= 0:
-        return " and has arrived"
-    part = "" if order.pending == order.to_buyer else f"{_amount(order, order.pending)} of it "
+        return clauses
+    pending = _amount(order, order.pending)
     if order.refund_failed:
-        return f", but {part or 'the refund '}bounced and is still owed"
-    if order.refund_by is None:
-        return f", {part}on its way"
-    if order.refund_by < now:
-        return f", {part}overdue since {page.day(order.refund_by)}"
-    return f", {part}on its way until {page.day(order.refund_by)}"
+        clauses.append(f"a refund of {pending} bounced and is still owed to you")
+    elif order.refund_by is None:
+        clauses.append(f"{pending} is on its way back to you")
+    else:
+        due = "overdue since" if order.refund_by < now else "due by"
+        clauses.append(f"{pending} is on its way back to you, {due} {page.day(order.refund_by)}")
+    return clauses
 
 
 def _amount(order: Order, minor: int) -> str:

@@ -12,8 +12,8 @@ import pytest
 from commands import words
 from commands.demo import order_of
 from commands.output import Screen, Target
-from commands.story import fold, headline, tell, time_left
 from commands.story import Page as StoryPage
+from commands.story import fold, headline, tell, time_left
 from ledger.decide import FLAGS
 from ledger.events import TYPES, Fact
 from ledger.lifecycle import STATUSES, TABLE
@@ -56,12 +56,12 @@ HEADLINES: list[tuple[tuple[Fact, ...], str]] = [
     (
         CLOSED_BACK,
         "closed 2024-03-11 — the platform closed it as not shipped; "
-        "20.00 USD went back to you, overdue since 2024-03-25",
+        "20.00 USD is on its way back to you, overdue since 2024-03-25",
     ),
     (
         (*CLOSED_BACK, s.refund_failed()),
         "closed 2024-03-11 — the platform closed it as not shipped; "
-        "20.00 USD went back to you, but the refund bounced and is still owed",
+        "a refund of 20.00 USD bounced and is still owed to you",
     ),
     (
         (*CLOSED_BACK, s.refunded()),
@@ -70,12 +70,12 @@ HEADLINES: list[tuple[tuple[Fact, ...], str]] = [
     (
         (*CLOSED_BACK, s.refunded(amount="5.00")),
         "closed 2024-03-11 — the platform closed it as not shipped; "
-        "20.00 USD went back to you, 15.00 USD of it overdue since 2024-03-25",
+        "5.00 USD went back to you and has arrived; 15.00 USD is on its way back to you, overdue since 2024-03-25",
     ),
     (
         (*s.SHIPPED, s.dispute_opened(), s.dispute_resolved(outcome="partial", to_buyer="5.00", at=s.after(28))),
         "closed 2024-03-29 — the platform decided the dispute: each side gets a part; "
-        "5.00 USD went back to you, on its way until 2024-04-05; 15.00 USD went to the seller",
+        "5.00 USD is on its way back to you, due by 2024-04-05; 15.00 USD went to the seller",
     ),
     (
         (*s.AWAITING, s.closed(reason="cancelled", by="buyer")),
@@ -98,7 +98,7 @@ def test_the_headline_says_how_the_order_stands_and_where_its_money_went(facts: 
 
 
 def test_a_refund_on_its_way_has_a_date() -> None:
-    assert head(*CLOSED_BACK, days=11).endswith("went back to you, on its way until 2024-03-25")
+    assert head(*CLOSED_BACK, days=11).endswith("20.00 USD is on its way back to you, due by 2024-03-25")
 
 
 def test_the_money_is_listed_by_place() -> None:
@@ -259,7 +259,7 @@ def test_as_of_tells_the_story_as_it_was(cli: Cli) -> None:
     assert found["money"]["refund_pending"] == "12.345"
     assert len(found["events"]) == 5
     text = cli.ok("show", order, "--as-of", "2025-12-16T12:00:00Z")
-    assert "the refund bounced and is still owed" in " ".join(text.split())
+    assert "a refund of 12.345 KWD bounced and is still owed to you" in " ".join(text.split())
 
 
 def test_known_at_before_anything_was_recorded_is_no_such_order(cli: Cli) -> None:
