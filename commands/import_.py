@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -52,13 +53,15 @@ def command(
     ledger = context.open_ledger(ctx)
     refused = Rejects(_rejects_path(ledger, rejects, files, dry_run=dry_run))
     tables = _tables(files) if map_file else {}
-    total = None if map_file else lines.check(files)
+    total = None if map_file else lines.check(files, sniff=format is None)
     began = time.monotonic()
     error: LedgerError | None = None
     summary: Summary | None
     with Signals() as signals, progress.shown(total) as shown:
         try:
-            given = _mapped(map_file, tables, signals) if map_file else _read(files, signals, shown)
+            given = (
+                _mapped(map_file, tables, signals) if map_file else _read(files, signals, shown, sniff=format is None)
+            )
             if sort or ((atomic or dry_run) and total is None):
                 # An import at once holds the lock from its first line to its last: nothing slow may feed it.
                 given = lines.spooled(given, sort=sort)
@@ -71,7 +74,7 @@ def command(
                 dry_run=dry_run,
                 reject=refused.add,
                 progress=shown.heard,
-                stop=signals.stopped,
+                stop=lambda: signals.stopped() or refused.error is not None,
             )
         except LedgerError as stopped_by:
             summary, error = shown.summary, stopped_by
@@ -79,7 +82,7 @@ def command(
     if summary is not None:
         tell = _tell_json if output in ("json", "jsonl") else _tell
         tell(summary, refused, time.monotonic() - began, dry_run=dry_run)
-    _finish(error, signals, refused)
+    _finish(error or refused.error, signals, refused)
 
 
 class Signals:
@@ -111,46 +114,46 @@ class Signals:
 class Rejects:
     """The refused lines: kept in a file that is made when the first one comes, counted by rule with one example each.
 
-    `path` is None where nothing is to be written.
+    `path` is None where nothing is to be written. `error` is why nothing more can be.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.written = False
         self.by_rule: dict[str, tuple[int, Reject]] = {}
+        self.error: StorageFailed | None = None
         self._file: Any = None
 
     def add(self, reject: Reject) -> None:
-        """Keep one refused line; StorageFailed when it cannot be written."""
+        """Keep one refused line."""
         count, first = self.by_rule.get(reject.rule, (0, reject))
         self.by_rule[reject.rule] = (count + 1, first)
-        if self.path is None:
+        if self.path is None or self.error:
             return
-        try:
+        with self._failures():
             if self._file is None:
                 self._file = open(self.path, "wb", opener=_private)  # noqa: SIM115 - `close` closes it
                 self.written = True
             self._file.write(msgspec.json.encode(reject) + b"\n")
-        except OSError as error:
-            raise self._failed(error) from None
 
     def close(self) -> None:
         """Bring what was kept onto the disk."""
         if self._file is None:
             return
-        try:
-            with self._file as file:
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise self._failed(error) from None
+        with self._failures(), self._file as file:
+            file.flush()
+            os.fsync(file.fileno())
 
-    def _failed(self, error: OSError) -> StorageFailed:
-        return StorageFailed(
-            f"cannot write the refused lines to {self.path}",
-            why=error.strerror or str(error),
-            hint="name another place with --rejects FILE; what was recorded counts as a duplicate the next time",
-        )
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = StorageFailed(
+                f"cannot write the refused lines to {self.path}",
+                why=error.strerror or str(error),
+                hint="name another place with --rejects FILE; what was recorded counts as a duplicate the next time",
+            )
 
 
 def _private(path: str, flags: int) -> int:
@@ -169,8 +172,9 @@ def _rejects_path(ledger: "Ledger", named: Path | None, files: list[str], *, dry
     return ledger.path / "rejects" / f"import-{stamp}-{os.getpid()}.jsonl"
 
 
-def _read(files: list[str], signals: Signals, shown: progress.Progress) -> Iterator[Line]:
-    return (line for line in lines.read(files, stop=signals.stopped, seen=shown.seen) if line is not None)
+def _read(files: list[str], signals: Signals, shown: progress.Progress, *, sniff: bool) -> Iterator[Line]:
+    given = lines.read(files, stop=signals.stopped, seen=shown.seen, sniff=sniff)
+    return (line for line in given if line is not None)
 
 
 def _tables(files: list[str]) -> dict[str, Path]:

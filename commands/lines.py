@@ -26,10 +26,10 @@ _BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check(names: Iterable[str]) -> int | None:
+def check(names: Iterable[str], *, sniff: bool = True) -> int | None:
     """Look at every file before anything is recorded; give their size in bytes, None when it cannot be known.
 
-    BadInput when a file cannot be read or is no facts log.
+    BadInput when a file cannot be read or, where it is sniffed at, is no facts log.
     """
     total: int | None = 0
     for name in names:
@@ -42,14 +42,18 @@ def check(names: Iterable[str]) -> int | None:
                 total = None
                 continue
             with open(name, "rb") as file:
-                _sniff(name, file.read(_CHUNK_BYTES))
+                start = file.read(_CHUNK_BYTES)
         except OSError as error:
             raise _unreadable(name, error) from None
+        if sniff:
+            _sniff(name, start)
         total = None if total is None else total + status.st_size
     return total
 
 
-def read(names: Iterable[str], *, stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[Line | None]:
+def read(
+    names: Iterable[str], *, stop: Callable[[], bool], seen: Callable[[int], None], sniff: bool = True
+) -> Iterator[Line | None]:
     """Give the lines of the files one after the other; blank ones are counted but not given.
 
     None stands for a pause: a pipe has nothing more for now. `seen` is told the bytes read. It ends early when `stop`
@@ -57,7 +61,7 @@ def read(names: Iterable[str], *, stop: Callable[[], bool], seen: Callable[[int]
     """
     for name in names:
         shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        yield from _numbered(shown, _split(_chunks(name, stop=stop, seen=seen), stop))
+        yield from _numbered(shown, _split(_chunks(name, stop=stop, seen=seen, sniff=sniff), stop))
 
 
 def spooled(lines: Iterable[Line | None], *, sort: bool) -> Iterator[Line]:
@@ -91,14 +95,13 @@ def _spooling() -> Iterator[None]:
         raise StorageFailed("the lines cannot be kept aside", why=str(error), hint="give $TMPDIR more room") from None
 
 
-def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[bytes]:
-    """Read bytes as they come; an empty chunk is a pause. The first one shows whether this is a facts log."""
+def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None], sniff: bool) -> Iterator[bytes]:
+    """Read bytes as they come; an empty chunk is a pause. The first one is sniffed at, if that is wanted."""
     descriptor = 0 if name == STDIN else -1
     try:
         if descriptor < 0:
             descriptor = os.open(name, os.O_RDONLY)
         waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
-        sniffed = False
         while not stop():
             if waits and not _ready(descriptor, _POLL_SECONDS):
                 yield b""
@@ -108,9 +111,9 @@ def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None])
             chunk = os.read(descriptor, _CHUNK_BYTES)
             if not chunk:
                 return
-            if not sniffed:
-                sniffed = not chunk.isspace()
+            if sniff:
                 _sniff(name, chunk)
+                sniff = chunk.isspace()
             seen(len(chunk))
             yield chunk
     except OSError as error:

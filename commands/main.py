@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 from typer._click import Command, Context
-from typer._click.exceptions import NoArgsIsHelpError, UsageError
+from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption, UsageError
 from typer.core import TyperGroup
 
 from ledger.errors import LedgerError
@@ -133,7 +133,10 @@ def _explain_usage(error: UsageError) -> int:
         typer.echo(error.message, err=True)
         return error.exit_code
     path = error.ctx.command_path if error.ctx else "orderledger"
-    _explain(error.format_message(), hint=f"see `{path} --help`")
+    hint = f"see `{path} --help`"
+    if isinstance(error, NoSuchOption) and error.option_name == "--ledger":
+        hint = f"it goes before the command: {path.replace(' ', ' --ledger DIR ', 1)}"
+    _explain(error.format_message(), hint=hint)
     return error.exit_code
 
 

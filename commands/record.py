@@ -70,13 +70,17 @@ def append(
         again = f"try again with --at {clock.text(fact.occurred_at)}, so that nothing is recorded twice"
         error.hint = f"{error.hint}; {again}" if error.hint else again
         raise
+    try:
+        _acknowledge(receipt, output)
+    except OSError as error:
+        stands = f"#{receipt.recorded.seq} is recorded; only its acknowledgement could not be printed"
+        raise OSError(error.errno, error.strerror, stands) from None
+
+
+def _acknowledge(receipt: "Receipt", output: str | None) -> None:
     if output in ("json", "jsonl"):
         context.say_json(receipt.line)
-    else:
-        _acknowledge(receipt)
-
-
-def _acknowledge(receipt: "Receipt") -> None:
+        return
     line = receipt.recorded
     told = f"#{line.seq} {line.event.order_id} v{line.version} {line.status}"
     context.say(f"already recorded: {told}" if receipt.duplicate else told)

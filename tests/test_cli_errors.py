@@ -62,6 +62,7 @@ def test_an_unknown_order_cannot_be_retracted(cli: Cli) -> None:
     [
         (["nonsense"], "nonsense"),
         (["--nonsense"], "--nonsense"),
+        (["retract", "81", "--ledger", "x"], "orderledger --ledger DIR retract"),
         (["record", "nonsense", "81"], "nonsense"),
         (["record", "placed", "81", "--nonsense", "x"], "--nonsense"),
         (["record", "placed", "81", "--amount", "1.00", "--currency", "USD"], "--seller"),
@@ -255,6 +256,7 @@ def test_rejects_that_cannot_be_written_are_exit_7_and_the_summary_is_printed(cl
     log.write_text("{}\n")
     answer = cli("import", str(log), "--rejects", str(tmp_path / "missing" / "rejects.jsonl"))
     failed(answer, 7, "rejects.jsonl")
+    assert "0 recorded, 0 duplicates, 1 refused" in answer.out
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -263,6 +265,15 @@ def test_output_that_cannot_be_written_is_exit_7(cli: Cli) -> None:
         process = cli.start("schema", stdout=full.fileno())
         _, err = process.communicate(timeout=30)
     failed(Answer(process.returncode, "", err.decode()), 7, "No space left")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_event_whose_acknowledgement_cannot_be_written_is_said_to_stand(cli: Cli) -> None:
+    with open("/dev/full", "wb") as full:
+        process = cli.start("record", "noted", "81", "--at", AT, stdout=full.fileno())
+        _, err = process.communicate(timeout=30)
+    failed(Answer(process.returncode, "", err.decode()), 7, "No space left", "#2 is recorded")
+    assert cli.ok("record", "noted", "81", "--at", AT).startswith("already recorded: #2 ")
 
 
 def test_a_closed_pipe_is_no_error(cli: Cli) -> None:

@@ -286,6 +286,13 @@ def test_sort_brings_lines_into_the_order_of_their_time(cli: Cli, tmp_path: Path
     assert json.loads(rejects.read_bytes())["line"] == 2
 
 
+def test_a_format_that_is_named_is_not_guessed(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"nonsense\n")
+    assert "1 refused" in cli("import", str(log), "--format", "facts").out
+    assert cli("import", str(log)).out == ""
+
+
 def test_stdin_is_a_file_too(cli: Cli) -> None:
     process = cli.start("import", "-", "--atomic", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     out, err = process.communicate(fact() + b"\n" + fact("82"), timeout=30)
