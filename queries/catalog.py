@@ -80,18 +80,11 @@ class Audit(NamedTuple):
     packaged: bool
 
 
-class Relation(NamedTuple):
-    """A public relation and its columns."""
-
-    name: str
-    columns: tuple[Column, ...]
-
-
 def audits(extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = ()) -> dict[str, Audit]:
     """Every audit by name: the package's, then those of the extra folders.
 
     `reserved` are the names (with underscores) of the common options, which no parameter may have. Usage names file
-    and line of what is wrong; BadInput where a folder or file cannot be read.
+    and line of what is wrong; BadInput where a folder or file cannot be read. A folder that is not there is empty.
     """
     found: dict[str, Audit] = {}
     packaged = Path(str(files(__package__) / "audits")).resolve()
@@ -104,18 +97,9 @@ def audits(extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = ()) -
     return found
 
 
-def views() -> list[Relation]:
-    """The public relations, each after those it reads, with the columns that DuckDB finds in them."""
-    from queries import engine
-
-    with engine.empty_relations() as relations:
-        found = {name: relations.run(f"SELECT * FROM {name}", {}) for name in engine.VIEWS}  # noqa: S608
-    return [Relation(name, tuple(map(Column, result.columns, result.types))) for name, result in found.items()]
-
-
 def _texts(folder: Path) -> Iterator[tuple[Path, str]]:
     try:
-        for path in sorted(path for path in folder.iterdir() if path.suffix == ".sql"):
+        for path in sorted(folder.glob("*.sql")):
             yield path, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"audits in {folder} cannot be read", why=str(error)) from error

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -159,15 +159,6 @@ def open_relations(
             relations.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
-
-
-@contextmanager
-def empty_relations() -> Iterator[Relations]:
-    """Open the relations of an empty log, to ask for their columns."""
-    with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
-        moment = Moment(now=datetime(2000, 1, 1, tzinfo=UTC))
-        with open_relations(Snapshot(()), moment, scratch=Path(folder)) as relations:
-            yield relations
 
 
 def field_types() -> dict[str, str]:

@@ -152,6 +152,8 @@ def _check_type(what: str, kind: str) -> None:
 def _value(name: str, value: Any) -> Any:
     """A value as the JSON of a fact has it."""
     match value:
+        case str() if name in _INTEGERS and value.isascii() and value.isdecimal():
+            return int(value)
         case bool() | str():
             return value
         case int() | Decimal():

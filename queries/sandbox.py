@@ -128,8 +128,8 @@ def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Sele
     if len(statements) != 1:
         raise Usage(f"the SQL has {len(statements)} statements", why="exactly one is run", hint=_ONE_SELECT)
     statement = statements[0]
-    if statement.type != duckdb.StatementType.SELECT:
-        raise Usage(f"the SQL is {statement.type.name}, not SELECT", why="queries only read", hint=_ONE_SELECT)
+    if not _is_select(statement):
+        raise Usage("the SQL is no SELECT", why="queries only read", hint=_ONE_SELECT)
     given = _given(statement.named_parameters, params)
     text = _without_end(statement.query)
     try:
@@ -154,12 +154,20 @@ def plain(params: Params) -> dict[str, Any]:
     }
 
 
+def _is_select(statement: duckdb.Statement) -> bool:
+    try:
+        return statement.type == duckdb.StatementType.SELECT
+    except ValueError:  # a type of statement that DuckDB's Python side has no name for
+        return False
+
+
 def _given(named: set[str], params: Params) -> dict[str, Any]:
-    """The parameters that a statement names; Usage when one has no value."""
-    missing = sorted(named - params.keys())
+    """The parameters that a statement names; Usage when one has no value, or one but `now` is given in vain."""
+    missing, needless = sorted(named - params.keys()), sorted(params.keys() - named - {"now"})
     if missing:
-        names = ", ".join(f"${name}" for name in missing)
-        raise Usage(f"the SQL names {names}, which has no value", hint="give it with -p NAME=VALUE")
+        raise Usage(f"the SQL names ${missing[0]}, which has no value", hint="give it with -p NAME=VALUE")
+    if needless:
+        raise Usage(f"the SQL names no ${needless[0]}", why="a value was given for it", hint="leave it out")
     return plain({name: value for name, value in params.items() if name in named})
 
 
