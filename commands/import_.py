@@ -59,8 +59,10 @@ def command(
     summary: Summary | None
     with Signals() as signals, progress.shown(total) as shown:
         try:
-            given = (
-                _mapped(map_file, tables, signals) if map_file else _read(files, signals, shown, sniff=format is None)
+            given: Iterator[Line | None] = (
+                _mapped(map_file, tables, signals)
+                if map_file
+                else lines.read(files, stop=signals.stopped, seen=shown.seen, sniff=format is None)
             )
             if sort or ((atomic or dry_run) and total is None):
                 # An import at once holds the lock from its first line to its last: nothing slow may feed it.
@@ -170,11 +172,6 @@ def _rejects_path(ledger: "Ledger", named: Path | None, files: list[str], *, dry
         return None
     stamp = f"{clock.now():%Y%m%dT%H%M%S.%fZ}"
     return ledger.path / "rejects" / f"import-{stamp}-{os.getpid()}.jsonl"
-
-
-def _read(files: list[str], signals: Signals, shown: progress.Progress, *, sniff: bool) -> Iterator[Line]:
-    given = lines.read(files, stop=signals.stopped, seen=shown.seen, sniff=sniff)
-    return (line for line in given if line is not None)
 
 
 def _tables(files: list[str]) -> dict[str, Path]:

@@ -145,7 +145,7 @@ class Ledger:
 
     def import_facts(
         self,
-        lines: Iterable[Line],
+        lines: Iterable[Line | None],
         *,
         now: Callable[[], datetime],
         reject: Callable[[Reject], None],
@@ -156,7 +156,10 @@ class Ledger:
         progress: Callable[[Summary], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Summary:
-        """Decide many facts and append them in batches; each batch is on disk when `progress` hears of it."""
+        """Decide many facts and append them in batches; each batch is on disk when `progress` hears of it.
+
+        The lock is free while input is awaited; a None among the lines says that the input pauses.
+        """
         writer = Writer(self.store, self.index)
         job = Import(writer, self.policy, now=now, reject=reject, strict=strict, progress=progress, stop=stop)
         try:

@@ -1,6 +1,7 @@
 """Lines decided beside the log: an import that is recorded as a whole, or only tried."""
 
 import sqlite3
+from collections.abc import Iterable
 
 from ledger.events import Recorded
 from ledger.store import EventStore, decode
@@ -18,7 +19,7 @@ class DraftLines:
             "CREATE TABLE places (order_id TEXT, at INTEGER, PRIMARY KEY (order_id, at)) WITHOUT ROWID"
         )
 
-    def append(self, chunk: bytes, places: list[tuple[str, int]]) -> None:
+    def append(self, chunk: bytes, places: Iterable[tuple[str, int]]) -> None:
         """Add complete lines; `places` has the order of each and its byte offset in the chunk."""
         start = self._file.append(chunk)
         rows = ((order_id, start + offset) for order_id, offset in places)

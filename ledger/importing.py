@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from ledger.decide import decide, refuse_odd
 from ledger.errors import Refused
-from ledger.events import Recorded
-from ledger.formats.facts import Reject, parse
+from ledger.events import Fact, Recorded
+from ledger.formats.facts import Reject, parse, parse_all
 from ledger.policy import Policy
 from ledger.writer import Writer
 
 BATCH_LINES = 16384
 """So many lines are decided under one lock, written at once and synced once."""
+
+BLOCK_LINES = 512
+"""So many lines are parsed at once: few enough to stay in the processor's cache until they are decided."""
 
 
 class Line(NamedTuple):
@@ -59,8 +61,8 @@ class Import:
         self._stop = stop
         self._summary = Summary()
 
-    def run(self, lines: Iterable[Line], *, wait: float) -> Summary:
-        """Record batch after batch; the lock is free while input is awaited. What is counted is on disk."""
+    def run(self, lines: Iterable[Line | None], *, wait: float) -> Summary:
+        """Record batch after batch, one also where None says that the input pauses; what is counted is on disk."""
         for batch in _batches(lines):
             with self._writer.lock(wait, self._now):
                 counted, rejects = self._decide(batch)
@@ -71,7 +73,7 @@ class Import:
         self._writer.save_index(wait, self._now)
         return self._summary
 
-    def run_at_once(self, lines: Iterable[Line], *, wait: float, keep: bool) -> Summary:
+    def run_at_once(self, lines: Iterable[Line | None], *, wait: float, keep: bool) -> Summary:
         """Decide everything beside the log, and add it as one segment if it is kept and nothing was refused."""
         with self._writer.lock(wait, self._now), self._writer.draft() as draft:
             for batch in _batches(lines):
@@ -90,9 +92,9 @@ class Import:
         counted = Summary(read=len(batch))
         rejects = []
         writer, policy, now = self._writer, self._policy, self._writer.now
-        for line in batch:
+        for line, known in self._parsed(batch):
             try:
-                fact = parse(line.text)
+                fact = known or parse(line.text)
                 order = writer.order(fact.order_id)
                 decision = decide(order, fact, policy, now)
                 if isinstance(decision, Recorded):
@@ -109,6 +111,17 @@ class Import:
         counted.recorded = counted.read - counted.duplicates - counted.refused
         return counted, rejects
 
+    def _parsed(self, batch: list[Line]) -> Iterator[tuple[Line, Fact | None]]:
+        """Yield each line with its fact, or None where it has to be parsed alone to say what is wrong with it."""
+        for start in range(0, len(batch), BLOCK_LINES):
+            block = batch[start : start + BLOCK_LINES]
+            facts = parse_all([line.text for line in block])
+            if facts is None:
+                yield from ((line, None) for line in block)
+            else:
+                self._writer.expect(fact.order_id for fact in facts)
+                yield from zip(block, facts, strict=True)
+
     def _count(self, counted: Summary, rejects: list[Reject]) -> None:
         for name in counted.__struct_fields__:
             setattr(self._summary, name, getattr(self._summary, name) + getattr(counted, name))
@@ -118,9 +131,15 @@ class Import:
             self._progress(self._summary)
 
 
-def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    lines = iter(lines)
-    while batch := list(islice(lines, BATCH_LINES)):
+def _batches(lines: Iterable[Line | None]) -> Iterator[list[Line]]:
+    batch: list[Line] = []
+    for line in lines:
+        if line is not None:
+            batch.append(line)
+        if len(batch) == BATCH_LINES or (line is None and batch):
+            yield batch
+            batch = []
+    if batch:
         yield batch
 
 

@@ -7,7 +7,8 @@ lines after its reach are searched. Only the lock's holder writes it; readers ta
 import os
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
@@ -57,6 +58,7 @@ class _Line(msgspec.Struct, gc=False):
     event: _Key
 
 
+_KNOWN = "SELECT DISTINCT order_id FROM json_each(?) JOIN lines ON order_id = value"
 _LOOK_UP = "SELECT positions FROM lines WHERE order_id = ? ORDER BY first"
 _LINE = msgspec.json.Decoder(_Line)
 
@@ -76,7 +78,7 @@ class Index:
         self._covered: Covered = {}
         self._lagging = True
         self.rebuilt = False
-        self._pending: dict[str, list[Position]] = {}
+        self._pending: defaultdict[str, list[Position]] = defaultdict(list)
         self._count = 0
         self._flush_events = FLUSH_EVENTS
 
@@ -123,22 +125,18 @@ class Index:
         if missing_bytes > lag_bytes:
             self._read(store)
 
-    def extend(self, store: EventStore, lines: list[tuple[str, int]], start: Position, end: Position) -> None:
-        """Index a chunk just appended: the order of each line and its byte offset in the chunk; under the lock.
+    def extend(self, store: EventStore, order_ids: list[str], places: Iterable[Position], end: Position) -> None:
+        """Index a chunk just appended: the order of each line and where it begins; under the lock.
 
-        `start` and `end` are the chunk's positions. An index that lags behind goes on lagging. IndexFailed.
+        `end` is the position after the chunk. An index that lags behind goes on lagging. IndexFailed.
         """
         if self._lagging:
             self._snapshot = store.snapshot()
             return
         pending = self._pending
-        for order_id, offset in lines:
-            found = pending.get(order_id)
-            if found is None:
-                pending[order_id] = [start + offset]
-            else:
-                found.append(start + offset)
-        self._count += len(lines)
+        for order_id, at in zip(order_ids, places, strict=True):
+            pending[order_id].append(at)
+        self._count += len(order_ids)
         self._cover(store, end)
         if self._count >= self._flush_events:
             self.flush()
@@ -183,6 +181,20 @@ class Index:
             if self._db is not None and self._db.in_transaction:
                 self._db.execute("COMMIT")
 
+    def without_lines(self, order_ids: list[str]) -> list[str]:
+        """Which of these orders have no line in the log; an index that lags behind knows of none. Mismatch."""
+        if self._lagging:
+            return []
+        unknown = [order_id for order_id in order_ids if order_id not in self._pending]
+        if self._db is None or not unknown:
+            return unknown
+        try:
+            rows = self._db.execute(_KNOWN, (msgspec.json.encode(unknown).decode(),)).fetchall()
+        except sqlite3.Error as error:
+            raise Mismatch(str(error)) from error
+        known = {order_id for (order_id,) in rows}
+        return [order_id for order_id in unknown if order_id not in known]
+
     def lag(self, store: EventStore) -> Iterator[tuple[Position, bytes]]:
         """The lines after the reach, as `catch_up` or `look` found the log."""
         if self._snapshot.bytes_after(self.reach) > 0:
@@ -199,7 +211,7 @@ class Index:
     def _begin(self, covered: Covered) -> None:
         """Start from what the file covers, with nothing gathered."""
         self._covered = covered
-        self._pending = {}
+        self._pending = defaultdict(list)
         self._count = 0
         self._flush_events = FLUSH_EVENTS
         self._lagging = True
@@ -249,7 +261,7 @@ class Index:
         failed = None
         for ordinal in range(segment_of(self.reach), len(self._snapshot.files)):
             for at, line in store.lines(max(self.reach, position(ordinal, 0)), self._snapshot.until(ordinal)):
-                self._pending.setdefault(_order_id(line), []).append(at)
+                self._pending[_order_id(line)].append(at)
                 self._count += 1
                 if self._count >= self._flush_events:
                     self._cover(store, at + len(line) + 1)
@@ -292,7 +304,7 @@ class Index:
                 db.execute("ROLLBACK")
             raise
         self._stored = dict(self._covered)
-        self._pending = {}
+        self._pending = defaultdict(list)
         self._count = 0
 
 

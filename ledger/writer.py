@@ -1,7 +1,7 @@
 """Writing under the lock: orders as they stand, decisions made into lines, lines committed and their places indexed."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import accumulate
@@ -55,6 +55,13 @@ class Writer:
                 self.warnings += self._store.repaired
                 self._store.repaired.clear()
 
+    def expect(self, order_ids: Iterable[str]) -> None:
+        """Learn which of these orders are new, all at once: one by one it costs more than deciding does."""
+        if self._draft is None:
+            unseen = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._orders]
+            for order_id in self._index.without_lines(unseen):
+                self._orders[order_id] = Order(order_id)
+
     def order(self, order_id: str) -> Order:
         """Return the order as it stands after every line decided so far."""
         order = self._orders.get(order_id)
@@ -86,15 +93,16 @@ class Writer:
     def commit(self) -> None:
         """Write what was added at once, sync it and index it; after StorageFailed the log is as it was."""
         if self._chunk:
-            chunk, places = b"".join(self._chunk), self._places()
+            chunk, order_ids, lengths = b"".join(self._chunk), self._chunk_orders, [len(line) for line in self._chunk]
             first = self._seq - len(self._chunk) + 1
             self._chunk, self._chunk_orders = [], []
             if self._draft is not None:
-                self._draft.append(chunk, places)
+                self._draft.append(chunk, zip(order_ids, accumulate(lengths[:-1], initial=0), strict=True))
             else:
                 start = self._store.append(chunk, first, self._seq)
                 self._end = start + len(chunk)
-                self._warn_of(lambda: self._index.extend(self._store, places, start, start + len(chunk)))
+                places = accumulate(lengths[:-1], initial=start)
+                self._warn_of(lambda: self._index.extend(self._store, order_ids, places, start + len(chunk)))
             self._kept_events += self._seq - first + 1
         while self._kept_events > KEPT_EVENTS:
             _, order = self._orders.popitem(last=False)
@@ -126,10 +134,6 @@ class Writer:
             self._warn_of(lambda: self._index.rebuild(self._store))
             lines = lines_of(self._store, self._index, order_id)
         return lines if self._draft is None else lines + self._draft.lines_of(order_id)
-
-    def _places(self) -> list[tuple[str, int]]:
-        """Return the order of each line of the chunk, and where in it the line begins."""
-        return list(zip(self._chunk_orders, accumulate(map(len, self._chunk), initial=0)))  # noqa: B905 - one more offset
 
     def _warn_of(self, write_index: Callable[[], None]) -> None:
         try:

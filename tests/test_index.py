@@ -27,14 +27,14 @@ class Log:
         self.versions: dict[str, int] = {}
         self.seq = 0
 
-    def chunk(self, *order_ids: str) -> tuple[bytes, list[tuple[str, int]]]:
+    def chunk(self, *order_ids: str) -> tuple[bytes, list[int]]:
         chunk = b""
-        places: list[tuple[str, int]] = []
+        places: list[int] = []
         for order_id in order_ids:
             self.seq += 1
             self.versions[order_id] = version = self.versions.get(order_id, 0) + 1
             event = Noted(order_id=order_id, occurred_at=T0, actor="buyer")
-            places.append((order_id, len(chunk)))
+            places.append(len(chunk))
             chunk += encode(Recorded(seq=self.seq, version=version, recorded_at=T0, status="none", event=event))
         return chunk, places
 
@@ -47,7 +47,7 @@ class Log:
             chunk, places = self.chunk(*order_ids)
             start = self.store.append(chunk, self.seq - len(order_ids) + 1, self.seq)
             if index:
-                index.extend(self.store, places, start, start + len(chunk))
+                index.extend(self.store, list(order_ids), [start + at for at in places], start + len(chunk))
 
     def indexed(self) -> Index:
         """An index that has caught up and was written."""
@@ -157,9 +157,9 @@ def test_a_writer_may_leave_a_short_lag_and_still_sees_every_line(log: Log) -> N
         log.store.ready()
         index.catch_up(log.store, 1 << 20)
         assert log.versions_of(index, "a") == [1, 2]
-        chunk, places = log.chunk("a")
+        chunk, _ = log.chunk("a")
         start = log.store.append(chunk, log.seq, log.seq)
-        index.extend(log.store, places, start, start + len(chunk))
+        index.extend(log.store, ["a"], [start], start + len(chunk))
         assert log.versions_of(index, "a") == [1, 2, 3]
         index.catch_up(log.store, 100)
         index.flush()

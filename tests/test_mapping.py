@@ -26,19 +26,19 @@ def _file(tmp_path: Path, name: str, text: str) -> Path:
 
 
 ROWS = {
-    "o.csv": "id,sum,at\n007,12.30,2024-01-01 10:00:00\n8,,\n",
-    "o.tsv": "id\tsum\tat\n007\t12.30\t2024-01-01 10:00:00\n8\t\t\n",
-    "o.json": '[{"id":"007","sum":"12.30","at":"2024-01-01 10:00:00"},{"id":"8"}]',
-    "o.jsonl": '{"id":"007","sum":"12.30","at":"2024-01-01 10:00:00"}\n{"id":"8"}\n',
-    "o.ndjson": '{"id":"007","sum":"12.30","at":"2024-01-01 10:00:00"}\n{"id":"8"}\n',
-    "O.CSV": "id,sum,at\n007,12.30,2024-01-01 10:00:00\n8,,\n",
+    "o.csv": "id,sum,ts\n007,12.30,2024-01-01 10:00:00\n8,,\n",
+    "o.tsv": "id\tsum\tts\n007\t12.30\t2024-01-01 10:00:00\n8\t\t\n",
+    "o.json": '[{"id":"007","sum":"12.30","ts":"2024-01-01 10:00:00"},{"id":"8"}]',
+    "o.jsonl": '{"id":"007","sum":"12.30","ts":"2024-01-01 10:00:00"}\n{"id":"8"}\n',
+    "o.ndjson": '{"id":"007","sum":"12.30","ts":"2024-01-01 10:00:00"}\n{"id":"8"}\n',
+    "O.CSV": "id,sum,ts\n007,12.30,2024-01-01 10:00:00\n8,,\n",
 }
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_kind_of_file_is_a_table_of_text(tmp_path: Path, name: str) -> None:
     sql = (
-        "SELECT id AS order_id, sum AS amount, CAST("at" AS TIMESTAMP) AS pay_by, typeof(sum) AS note FROM o ORDER BY 1;"
+        "SELECT id AS order_id, sum AS amount, CAST(ts AS TIMESTAMP) AS pay_by, typeof(sum) AS note FROM o ORDER BY 1;"
     )
     assert _facts(tmp_path, sql, o=_file(tmp_path, name, ROWS[name])) == [
         {"order_id": "007", "amount": "12.30", "pay_by": "2024-01-01T10:00:00Z", "note": "VARCHAR"},

@@ -37,6 +37,23 @@ _fact: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _kept = msgspec.json.Decoder(_Kept)
 
 
+def parse_all(lines: list[bytes]) -> list[Fact] | None:
+    """Return the fact of each line (at least one), or None where one of them has to be looked at by `parse`.
+
+    JSON ends an object and begins another only between facts, so these marks at every line's end and no more facts than
+    lines mean one fact a line.
+    """
+    block = b"\n".join(lines)
+    one_a_line = block.count(b"}\n{") == len(lines) - 1
+    if not one_a_line or b"\\u0000" in block or max(map(len, lines)) > MAX_LINE_BYTES:
+        return None
+    try:
+        found = _fact.decode_lines(block)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if len(found) == len(lines) else None
+
+
 def parse(line: bytes) -> Fact:
     """Return the fact of a line; raise Malformed, with what to change, where it is none."""
     if len(line) > MAX_LINE_BYTES:
