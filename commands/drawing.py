@@ -62,6 +62,7 @@ def draw(
     *,
     optional: Sequence[str],
     note: str,
+    live: bool,
 ) -> None:
     """Draw each batch as a table, or as one block a record where even the least widths do not fit."""
     console = Console(
@@ -75,18 +76,30 @@ def draw(
     )
     count = 0
     left_out: list[str] = []
+    frame: dict[str, int] = {}
     for rows in batches:
         if rows:
             count += len(rows)
             drawn = _columns(target, columns, types, rows)
-            fitting, left_out = _fitting(drawn, target.table_width, optional)
-            if _needed(fitting) <= target.table_width:
-                shape = _table(fitting, rows, target.table_width)
+            if frame:
+                shape = _table([column for column in drawn if column.name in frame], rows, frame, head=False)
             else:
-                shape, left_out = _blocks(drawn, rows, target.table_width), []
+                shape, left_out, widths = _shape(drawn, rows, target.table_width, optional)
+                frame = widths if live else {}
             console.print(shape, crop=False, no_wrap=False, overflow="fold")
             writer.flush()
     console.print(Text(_foot(target, count, left_out, types, note), style="dim"))
+
+
+def _shape(
+    columns: list[Column], rows: Sequence[Row], width: int, optional: Sequence[str]
+) -> tuple[Table, list[str], dict[str, int]]:
+    """Choose between table and blocks; give it with the columns left out and the widths of the others."""
+    fitting, left_out = _fitting(columns, width, optional)
+    if _needed(fitting) > width:
+        return _blocks(columns, rows, width), [], {}
+    widths = dict(zip((column.name for column in fitting), _widths(fitting, width), strict=True))
+    return _table(fitting, rows, widths, head=True), left_out, widths
 
 
 class _File(TextIOBase):
@@ -181,11 +194,20 @@ def _widths(columns: Sequence[Column], width: int) -> list[int]:
     return widths
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")
-    for column, space in zip(columns, _widths(columns, width), strict=True):
-        head = Text(_head(column.name, space))
-        table.add_column(head, width=space, justify="right" if column.right else "left", overflow="fold")
+def _table(columns: Sequence[Column], rows: Sequence[Row], widths: dict[str, int], *, head: bool) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_header=head,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, GAP - 1, 0, 0),
+        header_style="bold",
+    )
+    for column in columns:
+        space = widths[column.name]
+        table.add_column(
+            Text(_head(column.name, space)), width=space, justify="right" if column.right else "left", overflow="fold"
+        )
     for at, row in enumerate(rows):
         table.add_row(*(_text(column, at, row) for column in columns))
     return table

@@ -102,7 +102,7 @@ class Lines:
         self.wanted = wanted
         self.follow = follow
         self.damaged: LedgerError | None = None
-        self._next = 0
+        self._next = _start(store, wanted.since_seq)
 
     def __iter__(self) -> Iterator[list[tuple[bytes, "Recorded"]]]:
         """Give batches of lines with their events, each as soon as there is no more to read at once."""
@@ -136,6 +136,14 @@ class Lines:
             self._next = at + len(line) + 1
 
 
+def _start(store: "EventStore", since_seq: int) -> int:
+    """Find the position of the segment that has this seq; the lines before it need not be read."""
+    from ledger.store import position
+
+    before = [ordinal for ordinal, file in enumerate(store.snapshot().files) if file.first_seq <= since_seq]
+    return position(before[-1], 0) if before else 0
+
+
 def print_lines(target: output.Target, lines: Lines) -> None:
     """Print the lines themselves, byte by byte."""
     with output.opened(target, paged=not lines.follow) as writer:
@@ -152,7 +160,7 @@ def print_events(target: output.Target, lines: Lines) -> None:
         return render.short_instant(instant, target.tz)[:10]  # type: ignore[arg-type]
 
     rows = ([_row(recorded, day) for _, recorded in batch] for batch in lines)
-    render.table(target, list(COLUMNS), list(COLUMNS.values()), rows, optional=OPTIONAL, paged=not lines.follow)
+    render.table(target, list(COLUMNS), list(COLUMNS.values()), rows, optional=OPTIONAL, live=lines.follow)
 
 
 def _row(recorded: "Recorded", day: "Day") -> render.Row:

@@ -62,7 +62,8 @@ def command(
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
     with reading.relations(ctx, moment) as relations:
         answer = _ask(relations, by)
-        render.result(target, answer, note=balance(answer) if by == "account" else "")
+        note = balance(answer) if by == "account" else ""
+        render.result(target, answer, optional=("orders", "refund_pending"), note=note)
 
 
 def _ask(relations: "Relations", by: By) -> "Result":

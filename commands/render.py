@@ -52,21 +52,22 @@ def table(
     *,
     optional: Sequence[str] = (),
     note: str = "",
-    paged: bool = True,
+    live: bool = False,
 ) -> None:
     """Print rows as they come. A narrow drawn table leaves out the `optional` columns, the first first; `note` ends it.
 
-    Instants are naive UTC or have a zone. Decimals are amounts in the currency of their row.
+    Instants are naive UTC or have a zone. Decimals are amounts in the currency of their row. A `live` table goes on for
+    as long as somebody looks: without a pager, under one head.
     """
     columns = _distinct(columns)
     if target.format == "parquet":
         _parquet(target, columns, types, batches)
         return
-    with opened(target, paged=paged) as writer:
+    with opened(target, paged=not live) as writer:
         if target.format == "table":
             from commands.drawing import draw
 
-            draw(target, writer, columns, types, batches, optional=optional, note=note)
+            draw(target, writer, columns, types, batches, optional=optional, note=note, live=live)
         else:
             _PRINTERS[target.format](target, writer, columns, types, batches)
 

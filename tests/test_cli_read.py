@@ -137,6 +137,7 @@ def test_log_has_one_row_an_event_retracted_ones_included(cli: Cli) -> None:
 def test_log_is_narrowed_by_type_and_seq(cli: Cli) -> None:
     assert {row["type"] for row in rows(cli.ok("log", "--type", "refunded"))} == {"refunded"}
     assert rows(cli.ok("log", "--since-seq", "180"))[0]["seq"] == "180"
+    assert rows(cli.ok("log", "--since-seq", "1000")) == []
     answer = cli("log", "--type", "vanished")
     assert answer.code == 2
     assert "no event type 'vanished'" in answer.err

@@ -227,6 +227,13 @@ def test_a_long_table_repeats_its_head_and_counts_all_rows(capsys: pytest.Captur
     assert "2,500 rows" in out
 
 
+def test_a_live_table_has_one_head_and_keeps_its_widths(capsys: pytest.CaptureFixture[str]) -> None:
+    batches = [[("a", "b" * 5)], [("c" * 9, "d")], []]
+    render.table(screen(), ["x", "y"], ["VARCHAR"] * 2, batches, live=True)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["x  y", "────────", "a  bbbbb", *["c  d", *["c"] * 8], "2 rows"]
+
+
 def test_parquet_keeps_types_and_every_digit(tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
     big = 2**100
