@@ -6,6 +6,7 @@ checked and win. Amounts are minor units inside and text with the currency's dec
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,6 +22,11 @@ Changes = dict[str, Any]
 Completion = tuple[Changes, tuple[str, ...]]
 
 
+@cache
+def _days(count: int) -> timedelta:
+    return timedelta(days=count)
+
+
 def _due(given: datetime | None, computed: datetime | None) -> datetime | None:
     """Return when a timer runs out: the given instant in UTC, else the computed one."""
     return computed if given is None else given.astimezone(UTC)
@@ -30,7 +36,7 @@ def _placed(order: Order, fact: e.Placed, policy: Policy) -> Completion:
     currency = fact.currency
     changes: Changes = {
         "amount": money.text(money.parse(fact.amount, currency), currency),
-        "pay_by": _due(fact.pay_by, fact.occurred_at + timedelta(days=policy.pay_days)),
+        "pay_by": _due(fact.pay_by, fact.occurred_at + _days(policy.pay_days)),
     }
     if fact.items is not None:
         changes["items"] = tuple(
@@ -86,25 +92,25 @@ def _while_open(order: Order, due: datetime) -> datetime | None:
 
 
 def _verified(order: Order, fact: e.Verified, policy: Policy) -> Completion:
-    usual = fact.occurred_at + timedelta(days=order.processing_days or policy.ship_days)
+    usual = fact.occurred_at + _days(order.processing_days or policy.ship_days)
     flags = ("underpaid",) if order.paid < order.amount else ()
     return {"ship_by": _due(fact.ship_by, _while_open(order, usual))}, flags
 
 
 def _processing_extended(order: Order, fact: e.ProcessingExtended, policy: Policy) -> Completion:
-    current = order.ship_by or fact.occurred_at + timedelta(days=order.processing_days or policy.ship_days)
-    return {"ship_by": _due(fact.ship_by, _while_open(order, current + timedelta(days=fact.days)))}, ()
+    current = order.ship_by or fact.occurred_at + _days(order.processing_days or policy.ship_days)
+    return {"ship_by": _due(fact.ship_by, _while_open(order, current + _days(fact.days)))}, ()
 
 
 def _cancel_requested(order: Order, fact: e.CancelRequested, policy: Policy) -> Completion:
-    return {"answer_by": _due(fact.answer_by, fact.occurred_at + timedelta(days=policy.answer_days))}, ()
+    return {"answer_by": _due(fact.answer_by, fact.occurred_at + _days(policy.answer_days))}, ()
 
 
 def _shipped(order: Order, fact: e.Shipped, policy: Policy) -> Completion:
     """Start the protection with the first parcel only (R18)."""
     usual = None
     if order.protected_until is None:
-        usual = _while_open(order, fact.occurred_at + timedelta(days=order.protection_days or policy.protection_days))
+        usual = _while_open(order, fact.occurred_at + _days(order.protection_days or policy.protection_days))
     return {"protected_until": _due(fact.protected_until, usual)}, _tracking_flag(fact.tracking)
 
 
@@ -118,7 +124,7 @@ def _tracking_flag(tracking: str | None) -> tuple[str, ...]:
 
 def _delivered(order: Order, fact: e.DeliveryScan, policy: Policy) -> Completion:
     """Cut the protection to a few days after the scan: whoever did not get the parcel must dispute before."""
-    cut = fact.occurred_at + timedelta(days=policy.protection_after_scan_days)
+    cut = fact.occurred_at + _days(policy.protection_after_scan_days)
     if order.protected_until is not None:
         cut = min(cut, order.protected_until)
     until = _due(fact.protected_until, _while_open(order, cut))
@@ -126,9 +132,9 @@ def _delivered(order: Order, fact: e.DeliveryScan, policy: Policy) -> Completion
 
 
 def _protection_extended(order: Order, fact: e.ProtectionExtended, policy: Policy) -> Completion:
-    usual = fact.occurred_at + timedelta(days=order.protection_days or policy.protection_days)
+    usual = fact.occurred_at + _days(order.protection_days or policy.protection_days)
     current = order.protected_until or usual
-    return {"protected_until": _due(fact.protected_until, _while_open(order, current + timedelta(days=fact.days)))}, ()
+    return {"protected_until": _due(fact.protected_until, _while_open(order, current + _days(fact.days)))}, ()
 
 
 def _dispute_opened(order: Order, fact: e.DisputeOpened, policy: Policy) -> Completion:
@@ -138,7 +144,7 @@ def _dispute_opened(order: Order, fact: e.DisputeOpened, policy: Policy) -> Comp
 
 
 def _frozen(order: Order, fact: e.Frozen, policy: Policy) -> Completion:
-    return {"review_by": _due(fact.review_by, fact.occurred_at + timedelta(days=policy.review_days))}, ()
+    return {"review_by": _due(fact.review_by, fact.occurred_at + _days(policy.review_days))}, ()
 
 
 def _confirmed(order: Order, fact: e.Confirmed, policy: Policy) -> Completion:
@@ -270,7 +276,7 @@ def _closing(order: Order, fact: Closing, policy: Policy, *, to_buyer: int, to_s
 
 
 def _window(fact: Closing, days: int) -> datetime | None:
-    return fact.occurred_at + timedelta(days=days) if days else None
+    return fact.occurred_at + _days(days) if days else None
 
 
 def _dispute_days(fact: Closing, policy: Policy) -> int:
@@ -289,7 +295,7 @@ def _refund_by(fact: Closing, policy: Policy) -> datetime:
     if type(fact) is e.ClosedBySecurity:
         return policy.business_days_after(fact.occurred_at, policy.security_refund_business_days)
     days = policy.dispute_refund_days if type(fact) is e.DisputeResolved else policy.refund_days
-    return fact.occurred_at + timedelta(days=days)
+    return fact.occurred_at + _days(days)
 
 
 def _refunded(order: Order, fact: e.Refunded, policy: Policy) -> Completion:

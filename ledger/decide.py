@@ -59,9 +59,10 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     kind = type(fact)
     if fact.occurred_at.tzinfo is not UTC:
         fact = replace(fact, occurred_at=in_utc(fact.occurred_at))
-    recorded = already_recorded(order, fact)
-    if recorded is not None:
-        return recorded
+    if order.history:
+        recorded = already_recorded(order, fact)
+        if recorded is not None:
+            return recorded
     if order.base == "none" or kind is e.Placed:
         _check_known(order, fact)
     actor = fact.actor or kind.usual_actor

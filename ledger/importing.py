@@ -9,12 +9,13 @@ from msgspec import Struct
 from ledger.decide import decide, refuse_odd
 from ledger.errors import Refused
 from ledger.events import Fact, Recorded
-from ledger.formats.facts import Reject, parse, parse_all
+from ledger.formats.facts import Reject, original, parse, parse_all
 from ledger.policy import Policy
 from ledger.writer import Writer
 
 BATCH_LINES = 16384
-"""So many lines are decided under one lock, written at once and synced once."""
+"""So many lines, or so many bytes of them, are decided under one lock, written at once and synced once."""
+BATCH_BYTES = 16 << 20
 
 BLOCK_LINES = 512
 """So many lines are parsed at once: few enough to stay in the processor's cache until they are decided."""
@@ -133,19 +134,22 @@ class Import:
 
 def _batches(lines: Iterable[Line | None]) -> Iterator[list[Line]]:
     batch: list[Line] = []
+    room = BATCH_BYTES
     for line in lines:
         if line is not None:
             batch.append(line)
-        if len(batch) == BATCH_LINES or (line is None and batch):
+            room -= len(line.text)
+        if len(batch) == BATCH_LINES or room < 0 or (line is None and batch):
             yield batch
-            batch = []
+            batch, room = [], BATCH_BYTES
     if batch:
         yield batch
 
 
 def _reject(line: Line, refused: Refused) -> Reject:
     reason = ". ".join(part for part in (refused.what, refused.why, refused.hint) if part)
+    told = original(line.text)
     try:
-        return Reject(line.name, line.number, refused.rule, reason, text=line.text.decode("utf-8"))
+        return Reject(line.name, line.number, refused.rule, reason, text=told.decode("utf-8"))
     except UnicodeDecodeError:
-        return Reject(line.name, line.number, refused.rule, reason, raw=line.text)
+        return Reject(line.name, line.number, refused.rule, reason, raw=told)

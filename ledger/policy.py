@@ -4,14 +4,14 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import Struct, ValidationError, convert, structs
 
 from ledger.errors import Damaged, Usage
 
-_FOLDER = files("ledger").joinpath("policies")
+_FOLDER = Path(__file__).parent / "policies"
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):

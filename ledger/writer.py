@@ -68,8 +68,6 @@ class Writer:
         if order is None:
             order = self._orders[order_id] = fold(order_id, self._lines_of(order_id))
             self._kept_events += len(order.history)
-        else:
-            self._orders.move_to_end(order_id)
         return order
 
     def add(self, order: Order, decision: Decision) -> Recorded:
@@ -104,6 +102,8 @@ class Writer:
                 places = accumulate(lengths[:-1], initial=start)
                 self._warn_of(lambda: self._index.extend(self._store, order_ids, places, start + len(chunk)))
             self._kept_events += self._seq - first + 1
+            for order_id in order_ids:
+                self._orders.move_to_end(order_id)
         while self._kept_events > KEPT_EVENTS:
             _, order = self._orders.popitem(last=False)
             self._kept_events -= len(order.history)

@@ -61,8 +61,8 @@ def parse(line: bytes) -> Fact:
     try:
         fact = _fact.decode(line)
     except msgspec.ValidationError as error:
-        kept = _reject_in(line)
-        if kept is not None:
+        kept = original(line)
+        if kept != line:
             return parse(kept)
         raise _explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -91,13 +91,13 @@ def _texts(value: object) -> list[str]:
     return []
 
 
-def _reject_in(line: bytes) -> bytes | None:
-    """Return the original line of a rejects line, or None if this is none."""
+def original(line: bytes) -> bytes:
+    """Return the line that a rejects line holds; any other line is returned as it is."""
     try:
         kept = _kept.decode(line)
     except msgspec.DecodeError:
-        return None
-    return kept.raw if kept.text is None else kept.text.encode("utf-8")
+        return line
+    return (kept.raw or line) if kept.text is None else kept.text.encode("utf-8")
 
 
 _HINTS = {
