@@ -84,7 +84,7 @@ def audits(extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = ()) -
     """Every audit by name: the package's, then those of the extra folders.
 
     `reserved` are the names (with underscores) of the common options, which no parameter may have. Usage names file
-    and line of what is wrong; BadInput where a folder or file cannot be read. A folder that is not there is empty.
+    and line of what is wrong; BadInput where a folder or file cannot be read.
     """
     found: dict[str, Audit] = {}
     packaged = Path(str(files(__package__) / "audits")).resolve()
@@ -99,7 +99,7 @@ def audits(extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = ()) -
 
 def _texts(folder: Path) -> Iterator[tuple[Path, str]]:
     try:
-        for path in sorted(folder.glob("*.sql")):
+        for path in sorted(path for path in folder.iterdir() if path.suffix == ".sql"):
             yield path, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"audits in {folder} cannot be read", why=str(error)) from error

@@ -110,8 +110,9 @@ def test_two_audits_of_one_name_are_refused_and_a_folder_named_twice_is_one(tmp_
         catalog.audits([own])
 
 
-def test_a_folder_that_is_not_there_is_empty_and_a_file_that_is_no_text_is_bad_input(tmp_path: Path) -> None:
-    assert catalog.audits([tmp_path / "nowhere"]) == catalog.audits()
+def test_a_folder_that_is_not_there_and_a_file_that_is_no_text_are_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(errors.BadInput, match="nowhere cannot be read"):
+        catalog.audits([tmp_path / "nowhere"])
     own = _own(tmp_path, "")
     (own / "mine.sql").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(errors.BadInput, match="cannot be read"):
