@@ -125,6 +125,22 @@ def test_log_jsonl_is_the_log_byte_by_byte(cli: Cli, tmp_path: Path) -> None:
     assert (tmp_path / "copy.jsonl").read_bytes() == log_bytes(cli)
 
 
+def test_log_on_a_terminal_is_the_same_json_with_escapes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.ok("record", "noted", OPEN, "--text", "\u202eevil\x9b", "--at", "2026-06-01")
+    exact = cli.ok("log", "-o", "jsonl")
+    monkeypatch.setattr("commands.output._screen", lambda no_color: Screen(80, 10_000, colour=False))
+    escaped = cli.ok("log", "-o", "jsonl")
+    assert "\u202e" in exact
+    assert "\u202e" not in escaped
+    assert [json.loads(line) for line in escaped.splitlines()] == [json.loads(line) for line in exact.splitlines()]
+
+
+def test_a_log_that_goes_on_cannot_become_parquet(cli: Cli, tmp_path: Path) -> None:
+    answer = cli("log", "--follow", "--to", str(tmp_path / "a.parquet"))
+    assert answer.code == 2
+    assert "--follow" in answer.err
+
+
 def test_log_has_one_row_an_event_retracted_ones_included(cli: Cli) -> None:
     found = rows(cli.ok("log", "--order", RETRACTED))
     assert [row["version"] for row in found] == [str(at + 1) for at in range(8)]

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from commands import output, render
+from commands.money import balance
 from commands.output import Screen, Target
 from ledger.errors import StorageFailed, Usage
 
@@ -145,6 +146,64 @@ def test_an_amount_of_the_bank_goes_by_the_banks_currency(capsys: pytest.Capture
 )
 def test_an_instant_is_in_utc_with_z(value: datetime, text: str) -> None:
     assert render.instant(value) == text
+
+
+def test_lists_and_bytes_are_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Rows(["l", "b"], ["DECIMAL(9,2)[]", "BLOB"], [([Decimal("1.50"), None], b"\x00\xff")])
+    assert printed(capsys, Target("csv"), answer) == 'l,b\n"[""1.50"",null]",00ff\n'
+
+
+def test_a_drawn_number_is_not_longer_than_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "0.3333\n" in printed(capsys, screen(), one("DOUBLE", 1 / 3))
+
+
+@pytest.mark.parametrize(
+    ("no_color", "variable", "value", "colour"),
+    [
+        (False, "TERM", "xterm", True),
+        (True, "TERM", "xterm", False),
+        (False, "NO_COLOR", "1", False),
+        (False, "TERM", "dumb", False),
+    ],
+)
+def test_a_terminal_gets_a_table_in_colour_unless_it_is_unwanted(
+    monkeypatch: pytest.MonkeyPatch, *, no_color: bool, variable: str, value: str, colour: bool
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    target = output.choose(None, None, pipe="csv", no_color=no_color)
+    assert target.format == "table"
+    assert target.screen
+    assert target.screen.colour is colour
+
+
+def test_one_value_is_several_lines_of_json_or_one(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"at": AT, "text": EVIL}
+    render.record(Target("json"), value)
+    assert capsys.readouterr().out.count("\n") == 4
+    render.record(Target("jsonl", screen=Screen(80, 50, colour=False)), value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"at": "2024-03-01T10:00:00Z", "text": EVIL}
+    assert out.isascii()
+
+
+def test_a_pager_that_cannot_be_read_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER", "less 'unclosed")
+    with pytest.raises(Usage, match="PAGER"):
+        render.result(screen(), ORDERS)
+
+
+def test_money_that_does_not_sum_to_zero_is_said() -> None:
+    columns = ["currency", "account", "balance"]
+    wrong = Rows(
+        columns,
+        ["VARCHAR", "VARCHAR", "DECIMAL(38,4)"],
+        [("USD", "buyer", Decimal("-5")), ("USD", "escrow", Decimal("4"))],
+    )
+    assert balance(wrong) == "USD does not sum to zero: -1.00"
+    assert balance(Rows(columns, [], [])) == ""
 
 
 def test_a_number_that_json_does_not_know_is_null(capsys: pytest.CaptureFixture[str]) -> None:

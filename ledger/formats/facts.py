@@ -35,6 +35,7 @@ class _Kept(Struct, frozen=True):
 
 _fact: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _kept = msgspec.json.Decoder(_Kept)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def parse_all(lines: list[bytes]) -> list[Fact] | None:
@@ -49,7 +50,7 @@ def parse_all(lines: list[bytes]) -> list[Fact] | None:
         return None
     try:
         found = _fact.decode_lines(block)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
     return found if len(found) == len(lines) else None
 
@@ -65,7 +66,7 @@ def parse(line: bytes) -> Fact:
         if kept != line:
             return parse(kept)
         raise _explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise Malformed(
             f"not a line of JSON: {error}",
             why="a facts log has one JSON object a line, in UTF-8",
@@ -95,7 +96,7 @@ def original(line: bytes) -> bytes:
     """Return the line that a rejects line holds; any other line is returned as it is."""
     try:
         kept = _kept.decode(line)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return line
     return (kept.raw or line) if kept.text is None else kept.text.encode("utf-8")
 
