@@ -1,7 +1,7 @@
 """`orderledger money`: where the money is."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -74,12 +74,13 @@ def _ask(relations: "Relations", by: By) -> "Result":
     return relations.run(BY_SELLER if by == "seller" else BY_MONTH, {})
 
 
-def balance(answer: "Result") -> str:
+def balance(answer: render.Result) -> str:
     """Say whether the balances of each currency sum to zero (R14)."""
     currency, amount = answer.columns.index("currency"), answer.columns.index("balance")
     sums: dict[str, Decimal] = {}
     for row in answer.rows:
-        sums[row[currency]] = sums.get(row[currency], Decimal(0)) + row[amount]
+        code = str(row[currency])
+        sums[code] = sums.get(code, Decimal(0)) + cast(Decimal, row[amount])
     wrong = [f"{code} does not sum to zero: {render.amount(left, code)}" for code, left in sums.items() if left]
     if wrong:
         return "; ".join(wrong)
