@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
@@ -113,9 +114,11 @@ def instant(value: datetime) -> str:
 
 
 def short_instant(value: datetime, tz: tzinfo) -> str:
-    """Write an instant for a person: local date and minute."""
+    """Write an instant for a person: local date and minute; in UTC where the zone would leave the calendar."""
     moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return moment.astimezone(tz).strftime("%Y-%m-%d %H:%M")
+    with suppress(OverflowError):
+        moment = moment.astimezone(tz)
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def plain(value: object, currency: object) -> str:

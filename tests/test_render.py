@@ -206,6 +206,11 @@ def test_money_that_does_not_sum_to_zero_is_said() -> None:
     assert balance(Rows(columns, [], [])) == ""
 
 
+def test_the_last_instant_of_the_calendar_can_be_printed() -> None:
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    assert render.short_instant(last, timezone(timedelta(hours=3))) == "9999-12-31 23:59"
+
+
 def test_a_number_that_json_does_not_know_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(capsys, Target("json"), one("DOUBLE", float("nan"), float("inf"), 0.5))
     assert [row["x"] for row in json.loads(out)] == [None, None, 0.5]
