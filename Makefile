@@ -1,10 +1,10 @@
-# The two commands a reader needs; both make .venv where it is missing and install again only what has changed.
+# The two commands a reader needs, and the measurements; both make .venv where it is missing and install again only what has changed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
 
-.PHONY: demo test
+.PHONY: bench demo test
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -15,6 +15,9 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --cov --cov-report=term
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.run
 
 # The one install serves the other too: a development install has everything the demo needs.
 $(VENV)/.installed: pyproject.toml $(SOURCES) | $(VENV)/bin/python

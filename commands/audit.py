@@ -16,7 +16,7 @@ from ledger.errors import LedgerError, Usage
 
 if TYPE_CHECKING:
     from queries.catalog import Audit, Param
-    from queries.engine import Moment
+    from queries.moment import Moment
 
 FOLDER = "--audits"
 KINDS: dict[str, type] = {"BIGINT": int, "INTEGER": int, "DOUBLE": float, "BOOLEAN": bool}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from commands import clock
-from ledger.errors import Damaged
+from ledger.errors import Damaged, LedgerError
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
-    from queries.engine import Moment
+    from queries.moment import Moment
 
 FOLDER = ".orderledger"
 
@@ -40,7 +40,21 @@ Tz = Annotated[
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="print without colours, as with $NO_COLOR")]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")]
-OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="the marketplace's order number")]
+
+
+def _order_ids(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete an order id; a shell that completes shows no errors."""
+    from ledger.book import Ledger
+
+    try:
+        return Ledger.open(ledger_path(ctx)).order_ids(incomplete)
+    except LedgerError:
+        return []
+
+
+OrderId = Annotated[
+    str, typer.Argument(metavar="ORDER", help="the marketplace's order number", autocompletion=_order_ids)
+]
 
 
 def ledger_path(ctx: typer.Context) -> Path:
@@ -80,7 +94,7 @@ def open_ledger(ctx: typer.Context) -> "Ledger":
 
 def moment(*, now: str | None, as_of: str | None, known_at: str | None, tz: tzinfo) -> "Moment":
     """Make the moment a read looks from; with `--as-of` alone, the present is that instant."""
-    from queries.engine import Moment
+    from queries.moment import Moment
 
     present = clock.now()
     if now is not None:

@@ -12,7 +12,8 @@ from ledger.lifecycle import STATUSES
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
-    from queries.engine import Moment, Relations, Result
+    from queries.engine import Relations, Result
+    from queries.moment import Moment
 
 MAIN = (
     "order_id",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from commands.words import Day
     from ledger.events import Recorded
     from ledger.store import EventStore
-    from queries.engine import Moment
+    from queries.moment import Moment
 
 POLL_SECONDS = 0.5
 COLUMNS = {

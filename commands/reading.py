@@ -11,7 +11,8 @@ from commands import context
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
-    from queries.engine import Moment, Relations
+    from queries.engine import Relations
+    from queries.moment import Moment
 
 
 @contextmanager

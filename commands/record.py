@@ -84,6 +84,8 @@ def _acknowledge(receipt: "Receipt", output: str | None) -> None:
     line = receipt.recorded
     told = f"#{line.seq} {line.event.order_id} v{line.version} {line.status}"
     context.say(f"already recorded: {told}" if receipt.duplicate else told)
+    if receipt.retracted_by:
+        context.say(f"it was taken back by #{receipt.retracted_by}; to record it anew, give it a --fact-id of its own")
     if line.odd and not receipt.duplicate:
         context.say(f"odd: {', '.join(line.odd)}")
 

@@ -99,6 +99,14 @@ class Ledger:
         finally:
             self.index.close()
 
+    def order_ids(self, prefix: str, limit: int = 50) -> list[str]:
+        """Return up to `limit` orders whose ids begin so."""
+        self.index.look(self.store)
+        try:
+            return self.index.order_ids(self.store, prefix, limit)
+        finally:
+            self.index.close()
+
     def order(self, order_id: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Order:
         """Return where an order stands, or stood at a moment; NotFound when nothing was known of it."""
         lines = as_believed(self.history(order_id), as_of=as_of, known_at=known_at)

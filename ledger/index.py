@@ -59,6 +59,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _KNOWN = "SELECT DISTINCT order_id FROM json_each(?) JOIN lines ON order_id = value"
+_BEGINNING = "SELECT DISTINCT order_id FROM lines WHERE order_id >= ? AND order_id < ? ORDER BY order_id LIMIT ?"
 _LOOK_UP = "SELECT positions FROM lines WHERE order_id = ? ORDER BY first"
 _LINE = msgspec.json.Decoder(_Line)
 
@@ -180,6 +181,15 @@ class Index:
         finally:
             if self._db is not None and self._db.in_transaction:
                 self._db.execute("COMMIT")
+
+    def order_ids(self, store: EventStore, prefix: str, limit: int) -> list[str]:
+        """Up to `limit` orders whose ids begin so, to complete what somebody types; an unreadable file knows none."""
+        found = {order_id for _, line in self.lag(store) if (order_id := _order_id(line)).startswith(prefix)}
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                rows = self._db.execute(_BEGINNING, (prefix, prefix + "\U0010ffff", limit))
+                found.update(order_id for (order_id,) in rows)
+        return sorted(found)[:limit]
 
     def without_lines(self, order_ids: list[str]) -> list[str]:
         """Which of these orders have no line in the log; an index that lags behind knows of none. Mismatch."""

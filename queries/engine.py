@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -23,6 +22,7 @@ from ledger.events import TYPES, Amount, Recorded
 from ledger.order import closure_reason
 from ledger.store import Damage, Snapshot
 from queries import sandbox
+from queries.moment import Moment
 from queries.sandbox import Params
 
 VIEWS = ("events", "postings", "closures", "orders")
@@ -32,14 +32,6 @@ VIEWS = ("events", "postings", "closures", "orders")
 _LINE_BYTES = 8 * 1024 * 1024
 _COPY_BYTES = 1024 * 1024
 _AMOUNT = get_args(Amount)[1].pattern
-
-
-class Moment(NamedTuple):
-    """From where one looks: the present, and the as-of and known-at instants (None: everything there is)."""
-
-    now: datetime
-    as_of: datetime | None = None
-    known_at: datetime | None = None
 
 
 class Result(NamedTuple):

@@ -11,7 +11,8 @@ from ledger.disk import LogFile
 from ledger.events import Fact, Recorded
 from ledger.order import Order, evolve
 from ledger.store import Snapshot, encode
-from queries.engine import Moment, Relations, open_relations
+from queries.engine import Relations, open_relations
+from queries.moment import Moment
 from tests.scenario import NOW, POLICY, line_of
 
 

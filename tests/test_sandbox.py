@@ -12,7 +12,8 @@ import pytest
 
 from ledger import errors
 from queries import catalog, sandbox
-from queries.engine import Moment, Relations, open_relations
+from queries.engine import Relations, open_relations
+from queries.moment import Moment
 from tests import scenario as s
 from tests.logs import log_of, write
 
