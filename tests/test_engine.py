@@ -17,7 +17,8 @@ from ledger.events import TYPES, Recorded
 from ledger.order import Order, as_believed, fold
 from ledger.store import Damage, Snapshot, encode
 from queries import catalog
-from queries.engine import VIEWS, Moment, field_types, open_relations
+from queries.engine import VIEWS, field_types, open_relations
+from queries.moment import Moment
 from tests import scenario as s
 from tests.logs import log_of, naive, relations, rows, write
 from tests.strategies import histories
