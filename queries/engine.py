@@ -34,6 +34,39 @@ _COPY_BYTES = 1024 * 1024
 _AMOUNT = get_args(Amount)[1].pattern
 
 
+def _field_types() -> dict[str, str]:
+    types: dict[str, str] = {}
+    for event in inspect.multi_type_info(TYPES.values()):
+        assert isinstance(event, inspect.StructType)
+        types |= {field.encode_name: _sql_type(field.type) for field in event.fields}
+    return types
+
+
+def _sql_type(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata():
+            return _sql_type(kind.type)
+        case inspect.UnionType():
+            return _sql_type(next(part for part in kind.types if not isinstance(part, inspect.NoneType)))
+        case inspect.DateTimeType():
+            return "TIMESTAMP"
+        case inspect.IntType():
+            return "BIGINT"
+        case inspect.BoolType():
+            return "BOOLEAN"
+        case inspect.StrType(pattern=pattern) if pattern == _AMOUNT:
+            return "DECIMAL(18,4)"
+        case inspect.StrType() | inspect.LiteralType():
+            return "VARCHAR"
+        case inspect.VarTupleType():
+            return "JSON"
+    raise AssertionError(f"no SQL type for {kind}")
+
+
+FIELD_TYPES = _field_types()
+"""Every field of an event with its SQL type, common fields first; made from the structs."""
+
+
 class Result(NamedTuple):
     """Rows as Python values; an instant is UTC without a zone, money a Decimal. `types` are DuckDB's names."""
 
@@ -153,39 +186,9 @@ def open_relations(
         shutil.rmtree(private, ignore_errors=True)
 
 
-def field_types() -> dict[str, str]:
-    """Every field of an event with its SQL type, common fields first; made from the structs."""
-    types: dict[str, str] = {}
-    for event in inspect.multi_type_info(TYPES.values()):
-        assert isinstance(event, inspect.StructType)
-        types |= {field.encode_name: _sql_type(field.type) for field in event.fields}
-    return types
-
-
 def view_sql(name: str) -> str:
     """The text of a public relation."""
     return files(__package__).joinpath("views", f"{name}.sql").read_text()
-
-
-def _sql_type(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.Metadata():
-            return _sql_type(kind.type)
-        case inspect.UnionType():
-            return _sql_type(next(part for part in kind.types if not isinstance(part, inspect.NoneType)))
-        case inspect.DateTimeType():
-            return "TIMESTAMP"
-        case inspect.IntType():
-            return "BIGINT"
-        case inspect.BoolType():
-            return "BOOLEAN"
-        case inspect.StrType(pattern=pattern) if pattern == _AMOUNT:
-            return "DECIMAL(18,4)"
-        case inspect.StrType() | inspect.LiteralType():
-            return "VARCHAR"
-        case inspect.VarTupleType():
-            return "JSON"
-    raise AssertionError(f"no SQL type for {kind}")
 
 
 def _create(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], moment: Moment) -> None:
@@ -211,7 +214,7 @@ def _closing_types() -> dict[str, str]:
 
 def _log_sql(paths: Sequence[Path]) -> str:
     """One row per line of the files: its envelope, and every field of the event as a column."""
-    quoted = {sandbox.identifier(name): kind for name, kind in ({"type": "VARCHAR"} | field_types()).items()}
+    quoted = {sandbox.identifier(name): kind for name, kind in ({"type": "VARCHAR"} | FIELD_TYPES).items()}
     event = f"STRUCT({', '.join(f'{name} {kind}' for name, kind in quoted.items())})"
     envelope = {
         "seq": "BIGINT",

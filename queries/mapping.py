@@ -17,13 +17,13 @@ from duckdb.sqltypes import DuckDBPyType
 from ledger.errors import BadInput, Usage
 from ledger.events import Item
 from queries import sandbox
-from queries.engine import field_types
+from queries.engine import FIELD_TYPES
 from queries.sandbox import Select, identifier, literal
 
 _MEMORY = "256MiB"  # of the 512 MiB that an import may take
 _ROWS = 2000
-_FIELDS = frozenset(("type", *field_types()))
-_INTEGERS = frozenset((*(name for name, kind in field_types().items() if kind == "BIGINT"), "quantity"))
+_FIELDS = frozenset(("type", *FIELD_TYPES))
+_INTEGERS = frozenset((*(name for name, kind in FIELD_TYPES.items() if kind == "BIGINT"), "quantity"))
 _SCALARS = ("VARCHAR", "BOOLEAN", "TIMESTAMP", "UUID", "JSON", '"NULL"', "ENUM(", "DECIMAL(")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _JSON = "maximum_depth = -1, sample_size = -1, map_inference_threshold = -1, field_appearance_threshold = 0"

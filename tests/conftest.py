@@ -2,6 +2,8 @@
 
 from hypothesis import HealthCheck, settings
 
+import queries.engine  # noqa: F401 - it reads the structs' types, which has to be done before a test freezes the clock
+
 settings.register_profile(
     "ci",
     max_examples=100,

@@ -17,7 +17,7 @@ from ledger.events import TYPES, Recorded
 from ledger.order import Order, as_believed, fold
 from ledger.store import Damage, Snapshot, encode
 from queries import catalog
-from queries.engine import VIEWS, field_types, open_relations
+from queries.engine import FIELD_TYPES, VIEWS, open_relations
 from queries.moment import Moment
 from tests import scenario as s
 from tests.logs import log_of, naive, relations, rows, write
@@ -45,7 +45,7 @@ def test_every_field_of_an_event_is_a_column_of_events(tmp_path: Path) -> None:
     assert wanted <= set(result.columns)
     assert len(set(result.columns)) == len(result.columns)
     assert (
-        field_types().items()
+        FIELD_TYPES.items()
         >= {
             "amount": "DECIMAL(18,4)",
             "days": "BIGINT",
