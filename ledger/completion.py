@@ -27,6 +27,11 @@ def _days(count: int) -> timedelta:
     return timedelta(days=count)
 
 
+@cache
+def _hours(count: int) -> timedelta:
+    return timedelta(hours=count)
+
+
 def _due(given: datetime | None, computed: datetime | None) -> datetime | None:
     """Return when a timer runs out: the given instant in UTC, else the computed one."""
     return computed if given is None else given.astimezone(UTC)
@@ -48,15 +53,15 @@ def _placed(order: Order, fact: e.Placed, policy: Policy) -> Completion:
 
 def _paid(order: Order, fact: e.Paid, policy: Policy) -> Completion:
     amount = _checked_amount(order, fact)
-    decimals = money.exponent(order.currency)
-    money.check_size(order.paid + amount, decimals, "the sum of payments")
+    overpaid = order.paid + amount > order.amount
+    if overpaid:
+        money.check_size(order.paid + amount, money.exponent(order.currency), "the sum of payments")
     changes = {
-        "amount": money.plain(amount, decimals),
+        "amount": money.text(amount, order.currency),
         "currency": order.currency,
-        "verify_by": _due(fact.verify_by, _while_open(order, fact.occurred_at + timedelta(hours=policy.verify_hours))),
-        **_account_amount(fact),
+        "verify_by": _due(fact.verify_by, _while_open(order, fact.occurred_at + _hours(policy.verify_hours))),
     }
-    return changes, ("overpaid",) if order.paid + amount > order.amount else ()
+    return changes | _account_amount(fact), ("overpaid",) if overpaid else ()
 
 
 def _checked_amount(order: Order, fact: e.Paid | e.Refunded) -> int:

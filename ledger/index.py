@@ -28,7 +28,7 @@ FORMAT = 1
 NO_INDEX = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """What SQLite says of a file that is no database, or one without our tables."""
 
-FLUSH_EVENTS = 200_000
+FLUSH_EVENTS = 400_000
 LAG_BYTES = 1 << 20
 
 _SCHEMA = f"""
