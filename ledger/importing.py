@@ -66,9 +66,7 @@ class Import:
         """Record batch after batch, one also where None says that the input pauses; what is counted is on disk."""
         for batch in _batches(lines):
             with self._writer.lock(wait, self._now):
-                counted, rejects = self._decide(batch)
-                self._writer.commit()
-            self._count(counted, rejects)
+                self._commit(batch)
             if self._stop():
                 break
         self._writer.save_index(wait, self._now)
@@ -78,9 +76,7 @@ class Import:
         """Decide everything beside the log, and add it as one segment if it is kept and nothing was refused."""
         with self._writer.lock(wait, self._now), self._writer.draft() as draft:
             for batch in _batches(lines):
-                counted, rejects = self._decide(batch)
-                self._writer.commit()
-                self._count(counted, rejects)
+                self._commit(batch)
                 if self._stop():
                     return Summary(read=self._summary.read)
             if keep and not self._summary.refused:
@@ -89,11 +85,21 @@ class Import:
             self._summary.recorded = self._summary.odd = 0
         return self._summary
 
-    def _decide(self, batch: list[Line]) -> tuple[Summary, list[Reject]]:
-        counted = Summary(read=len(batch))
-        rejects = []
+    def _commit(self, batch: list[Line]) -> None:
+        """Decide, write and count a batch: at once, unless its orders are too long to be kept in memory together."""
+        blocks = [batch[start : start + BLOCK_LINES] for start in range(0, len(batch), BLOCK_LINES)]
+        while blocks:
+            counted = Summary()
+            rejects: list[Reject] = []
+            while blocks and not (counted.read and self._writer.crowded):
+                self._decide(blocks.pop(0), counted, rejects)
+            self._writer.commit()
+            self._count(counted, rejects)
+
+    def _decide(self, block: list[Line], counted: Summary, rejects: list[Reject]) -> None:
         writer, policy, now = self._writer, self._policy, self._writer.now
-        for line, known in self._parsed(batch):
+        counted.read += len(block)
+        for line, known in self._parsed(block):
             try:
                 fact = known or parse(line.text)
                 order = writer.order(fact.order_id)
@@ -110,18 +116,14 @@ class Import:
                 rejects.append(_reject(line, refused))
         counted.refused = len(rejects)
         counted.recorded = counted.read - counted.duplicates - counted.refused
-        return counted, rejects
 
-    def _parsed(self, batch: list[Line]) -> Iterator[tuple[Line, Fact | None]]:
-        """Yield each line with its fact, or None where it has to be parsed alone to say what is wrong with it."""
-        for start in range(0, len(batch), BLOCK_LINES):
-            block = batch[start : start + BLOCK_LINES]
-            facts = parse_all([line.text for line in block])
-            if facts is None:
-                yield from ((line, None) for line in block)
-            else:
-                self._writer.expect(fact.order_id for fact in facts)
-                yield from zip(block, facts, strict=True)
+    def _parsed(self, block: list[Line]) -> Iterable[tuple[Line, Fact | None]]:
+        """Return each line with its fact, or None where it has to be parsed alone to say what is wrong with it."""
+        facts = parse_all([line.text for line in block])
+        if facts is None:
+            return [(line, None) for line in block]
+        self._writer.expect(fact.order_id for fact in facts)
+        return zip(block, facts, strict=True)
 
     def _count(self, counted: Summary, rejects: list[Reject]) -> None:
         for name in counted.__struct_fields__:

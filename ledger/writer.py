@@ -14,8 +14,8 @@ from ledger.index import Index, IndexFailed, Mismatch, lines_of
 from ledger.order import Order, evolve, fold
 from ledger.store import EventStore, Position, encode
 
-KEPT_EVENTS = 200_000
-"""Orders stay in memory up to so many events in all; the others are read again when they are asked for."""
+KEPT_BYTES = 80 << 20
+"""Orders stay in memory up to so many bytes of lines in all; the others are read again when they are asked for."""
 
 
 class Writer:
@@ -29,7 +29,8 @@ class Writer:
         self._seq = 0
         self._end: Position | None = None
         self._orders: OrderedDict[str, Order] = OrderedDict()
-        self._kept_events = 0
+        self._bytes_of: dict[str, int] = {}
+        self._kept_bytes = 0
         self._chunk: list[bytes] = []
         self._chunk_orders: list[str] = []
         self._draft: DraftLines | None = None
@@ -67,7 +68,7 @@ class Writer:
         order = self._orders.get(order_id)
         if order is None:
             order = self._orders[order_id] = fold(order_id, self._lines_of(order_id))
-            self._kept_events += len(order.history)
+            self._count(order_id, sum(len(encode(line)) for line in order.history))
         return order
 
     def add(self, order: Order, decision: Decision) -> Recorded:
@@ -101,12 +102,12 @@ class Writer:
                 self._end = start + len(chunk)
                 places = accumulate(lengths[:-1], initial=start)
                 self._warn_of(lambda: self._index.extend(self._store, order_ids, places, start + len(chunk)))
-            self._kept_events += self._seq - first + 1
-            for order_id in order_ids:
+            for order_id, length in zip(order_ids, lengths, strict=True):
                 self._orders.move_to_end(order_id)
-        while self._kept_events > KEPT_EVENTS:
-            _, order = self._orders.popitem(last=False)
-            self._kept_events -= len(order.history)
+                self._count(order_id, length)
+        while self._kept_bytes > KEPT_BYTES:
+            order_id, _ = self._orders.popitem(last=False)
+            self._kept_bytes -= self._bytes_of.pop(order_id, 0)
 
     def save_index(self, wait: float, now: Callable[[], datetime]) -> None:
         """Write what is gathered for the index; where somebody else is writing, the next writer catches up."""
@@ -127,6 +128,15 @@ class Writer:
             self._draft = None
             self._forget()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is in memory that it is time to commit."""
+        return self._kept_bytes > 2 * KEPT_BYTES
+
+    def _count(self, order_id: str, length: int) -> None:
+        self._bytes_of[order_id] = self._bytes_of.get(order_id, 0) + length
+        self._kept_bytes += length
+
     def _lines_of(self, order_id: str) -> list[Recorded]:
         try:
             lines = lines_of(self._store, self._index, order_id)
@@ -144,5 +154,6 @@ class Writer:
     def _forget(self) -> None:
         self._end = None
         self._orders.clear()
-        self._kept_events = 0
+        self._bytes_of.clear()
+        self._kept_bytes = 0
         self._chunk, self._chunk_orders = [], []
