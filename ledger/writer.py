@@ -1,6 +1,6 @@
 """Writing under the lock: orders as they stand, decisions made into lines, lines committed and their places indexed."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -29,7 +29,7 @@ class Writer:
         self._seq = 0
         self._end: Position | None = None
         self._orders: OrderedDict[str, Order] = OrderedDict()
-        self._bytes_of: dict[str, int] = {}
+        self._bytes_of: defaultdict[str, int] = defaultdict(int)
         self._kept_bytes = 0
         self._chunk: list[bytes] = []
         self._chunk_orders: list[str] = []
@@ -68,7 +68,8 @@ class Writer:
         order = self._orders.get(order_id)
         if order is None:
             order = self._orders[order_id] = fold(order_id, self._lines_of(order_id))
-            self._count(order_id, sum(len(encode(line)) for line in order.history))
+            self._bytes_of[order_id] = loaded = sum(len(encode(line)) for line in order.history)
+            self._kept_bytes += loaded
         return order
 
     def add(self, order: Order, decision: Decision) -> Recorded:
@@ -104,7 +105,8 @@ class Writer:
                 self._warn_of(lambda: self._index.extend(self._store, order_ids, places, start + len(chunk)))
             for order_id, length in zip(order_ids, lengths, strict=True):
                 self._orders.move_to_end(order_id)
-                self._count(order_id, length)
+                self._bytes_of[order_id] += length
+            self._kept_bytes += len(chunk)
         while self._kept_bytes > KEPT_BYTES:
             order_id, _ = self._orders.popitem(last=False)
             self._kept_bytes -= self._bytes_of.pop(order_id, 0)
@@ -132,10 +134,6 @@ class Writer:
     def crowded(self) -> bool:
         """Whether so much is in memory that it is time to commit."""
         return self._kept_bytes > 2 * KEPT_BYTES
-
-    def _count(self, order_id: str, length: int) -> None:
-        self._bytes_of[order_id] = self._bytes_of.get(order_id, 0) + length
-        self._kept_bytes += length
 
     def _lines_of(self, order_id: str) -> list[Recorded]:
         try:
