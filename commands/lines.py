@@ -76,7 +76,7 @@ def spooled(lines: Iterable[Line | None], *, sort: bool) -> Iterator[Line]:
         spool.execute("BEGIN")
         spool.executemany(
             "INSERT INTO line (at, name, number, text) VALUES (?, ?, ?, ?)",
-            _timed(lines) if sort else ((0, *line) for line in lines if line is not None),
+            _timed(lines) if sort else ((0, line.name, line.number, line.text) for line in lines if line is not None),
         )
     return _taken_out(spool)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -21,7 +20,7 @@ BLOCK_LINES = 512
 """So many lines are parsed at once: few enough to stay in the processor's cache until they are decided."""
 
 
-class Line(NamedTuple):
+class Line(Struct, frozen=True, gc=False):
     """One line of input: where it stands (counted from 1, blank lines included), and its bytes."""
 
     name: str

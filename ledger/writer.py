@@ -1,6 +1,5 @@
 """Writing under the lock: orders as they stand, decisions made into lines, lines committed and their places indexed."""
 
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,8 +13,8 @@ from ledger.index import Index, IndexFailed, Mismatch, lines_of
 from ledger.order import Order, evolve, fold
 from ledger.store import EventStore, Position, encode
 
-KEPT_BYTES = 80 << 20
-"""Orders stay in memory up to so many bytes of lines in all; the others are read again when they are asked for."""
+KEPT_BYTES = 40 << 20
+"""So many bytes of lines are a generation of orders in memory; there are two, what is older is read again if needed."""
 
 
 class Writer:
@@ -28,9 +27,9 @@ class Writer:
         self._index = index
         self._seq = 0
         self._end: Position | None = None
-        self._orders: OrderedDict[str, Order] = OrderedDict()
-        self._bytes_of: defaultdict[str, int] = defaultdict(int)
-        self._kept_bytes = 0
+        self._recent: dict[str, Order] = {}
+        self._older: dict[str, Order] = {}
+        self._recent_bytes = 0
         self._chunk: list[bytes] = []
         self._chunk_orders: list[str] = []
         self._draft: DraftLines | None = None
@@ -59,17 +58,18 @@ class Writer:
     def expect(self, order_ids: Iterable[str]) -> None:
         """Learn which of these orders are new, all at once: one by one it costs more than deciding does."""
         if self._draft is None:
-            unseen = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._orders]
+            unseen = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._recent]
+            unseen = [order_id for order_id in unseen if order_id not in self._older]
             for order_id in self._index.without_lines(unseen):
-                self._orders[order_id] = Order(order_id)
+                self._recent[order_id] = Order(order_id)
 
     def order(self, order_id: str) -> Order:
         """Return the order as it stands after every line decided so far."""
-        order = self._orders.get(order_id)
+        order = self._recent.get(order_id)
         if order is None:
-            order = self._orders[order_id] = fold(order_id, self._lines_of(order_id))
-            self._bytes_of[order_id] = loaded = sum(len(encode(line)) for line in order.history)
-            self._kept_bytes += loaded
+            order = self._older.pop(order_id, None) or fold(order_id, self._lines_of(order_id))
+            self._recent[order_id] = order
+            self._recent_bytes += sum(len(encode(line)) for line in order.history)
         return order
 
     def add(self, order: Order, decision: Decision) -> Recorded:
@@ -103,13 +103,9 @@ class Writer:
                 self._end = start + len(chunk)
                 places = accumulate(lengths[:-1], initial=start)
                 self._warn_of(lambda: self._index.extend(self._store, order_ids, places, start + len(chunk)))
-            for order_id, length in zip(order_ids, lengths, strict=True):
-                self._orders.move_to_end(order_id)
-                self._bytes_of[order_id] += length
-            self._kept_bytes += len(chunk)
-        while self._kept_bytes > KEPT_BYTES:
-            order_id, _ = self._orders.popitem(last=False)
-            self._kept_bytes -= self._bytes_of.pop(order_id, 0)
+            self._recent_bytes += len(chunk)
+        if self._recent_bytes > KEPT_BYTES:
+            self._older, self._recent, self._recent_bytes = self._recent, {}, 0
 
     def save_index(self, wait: float, now: Callable[[], datetime]) -> None:
         """Write what is gathered for the index; where somebody else is writing, the next writer catches up."""
@@ -133,7 +129,7 @@ class Writer:
     @property
     def crowded(self) -> bool:
         """Whether so much is in memory that it is time to commit."""
-        return self._kept_bytes > 2 * KEPT_BYTES
+        return self._recent_bytes > KEPT_BYTES
 
     def _lines_of(self, order_id: str) -> list[Recorded]:
         try:
@@ -151,7 +147,5 @@ class Writer:
 
     def _forget(self) -> None:
         self._end = None
-        self._orders.clear()
-        self._bytes_of.clear()
-        self._kept_bytes = 0
+        self._recent, self._older, self._recent_bytes = {}, {}, 0
         self._chunk, self._chunk_orders = [], []
