@@ -37,6 +37,7 @@ class Shell:
         (folder / "sample_logs").symlink_to(ROOT / "sample_logs")
         monkeypatch.chdir(folder)
         monkeypatch.delenv("ORDERLEDGER", raising=False)
+        monkeypatch.setenv("COLUMNS", "80")
 
     def replay(self, transcript: str, *, marked: bool = True) -> str:
         """Run a transcript's commands and return it as it should read."""
