@@ -1,5 +1,6 @@
 """Facts made by a map: one SELECT over tabular files, whose columns are the fields of a fact."""
 
+import csv
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -22,6 +23,7 @@ from queries.sandbox import Select, identifier, literal
 
 _MEMORY = "256MiB"  # of the 512 MiB that an import may take
 _ROWS = 2000
+_HEADER_CHARACTERS = 1 << 20
 _FIELDS = frozenset(("type", *FIELD_TYPES))
 _INTEGERS = frozenset((*(name for name, kind in FIELD_TYPES.items() if kind == "BIGINT"), "quantity"))
 _SCALARS = ("VARCHAR", "BOOLEAN", "TIMESTAMP", "UUID", "JSON", '"NULL"', "ENUM(", "DECIMAL(")
@@ -96,10 +98,8 @@ def _reader(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     """The table function that reads a file; what is no text in it by nature (parquet, nested JSON) keeps its type."""
     file = literal(str(path))
     match path.suffix.lower():
-        case ".csv":
-            return f"read_csv({file}, header = true, all_varchar = true, hive_partitioning = false)"
-        case ".tsv":
-            return f"read_csv({file}, delim = '\t', header = true, all_varchar = true, hive_partitioning = false)"
+        case ".csv" | ".tsv":
+            return _csv(path)
         case ".json" | ".jsonl" | ".ndjson":
             return f"read_json({file}, hive_partitioning = false, columns = {{{_json_columns(con, file)}}})"
         case ".parquet":
@@ -107,6 +107,30 @@ def _reader(con: duckdb.DuckDBPyConnection, path: Path) -> str:
         case ending:
             hint = "there are csv, tsv, json, jsonl, ndjson and parquet"
             raise Usage(f"{path}: no table is read from {ending or 'a file without ending'}", hint=hint)
+
+
+def _csv(path: Path) -> str:
+    """The reader of a CSV file, with nothing left to guess: a guess may take rows for comments, or quotes for text.
+
+    A .tsv file has tabs; in a .csv file the header tells whether it has commas, semicolons, tabs or bars.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(_HEADER_CHARACTERS)
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=first.count)
+            file.seek(0)
+            header = next(csv.reader(file, delimiter=delimiter), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path} cannot be read", why=str(error), hint="a table is text in UTF-8") from error
+    twice = {name for name in header if header.count(name) > 1}
+    if not header or twice or "" in header:
+        why = f"two columns are called {', '.join(sorted(twice))}" if twice else "its first line has to name every column"
+        raise BadInput(f"{path} has no header that can be used", why=why)
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
+    return (
+        f"read_csv({literal(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, skip = 0, "
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', comment = '', hive_partitioning = false)"
+    )
 
 
 def _json_columns(con: duckdb.DuckDBPyConnection, file: str) -> str:
