@@ -84,7 +84,8 @@ def command(
     if summary is not None:
         tell = _tell_json if output in ("json", "jsonl") else _tell
         tell(summary, refused, time.monotonic() - began, dry_run=dry_run)
-    _finish(error or refused.error, signals, refused)
+    mend = _mend(refused, nothing_kept=dry_run or atomic, mapped=map_file is not None)
+    _finish(error or refused.error, signals, refused, mend)
 
 
 class Signals:
@@ -201,11 +202,12 @@ def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) 
     """Say in words what was done, and what was refused by which rule with one example each."""
     odd = f" ({summary.odd:,} odd)" if summary.odd else ""
     context.say(
-        f"{'dry run, nothing written: ' if dry_run else ''}read {_lines(summary.read)} in {seconds:.1f} s: "
-        f"{summary.recorded:,} recorded{odd}, {summary.duplicates:,} duplicates, {summary.refused:,} refused"
+        f"{'dry run, the ledger is unchanged: ' if dry_run else ''}read {_lines(summary.read)} in {seconds:.1f} s: "
+        f"{summary.recorded:,} {'would be ' if dry_run else ''}recorded{odd}, {summary.duplicates:,} duplicates, "
+        f"{summary.refused:,} refused"
     )
     for rule, (count, first) in refused.by_rule.items():
-        what, _, _ = first.reason.partition(". ")  # why and hint follow; they are in the rejects file
+        what, _, _ = first.reason.partition("; ")  # why and hint follow; they are in the rejects file
         context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {what}")
 
 
@@ -219,7 +221,16 @@ def _lines(count: int) -> str:
     return "1 line" if count == 1 else f"{count:,} lines"
 
 
-def _finish(error: LedgerError | None, signals: Signals, refused: Rejects) -> None:
+def _mend(refused: Rejects, *, nothing_kept: bool, mapped: bool) -> str:
+    """Say what to do about refused lines: the good ones are in the ledger, unless nothing was to be kept."""
+    if mapped:
+        return "mend the tables or the map and import them again; what is recorded already counts as a duplicate"
+    if nothing_kept:
+        return "nothing was recorded: mend the lines in the log itself and import it again"
+    return f"mend them in {refused.path} and import that file" if refused.written else ""
+
+
+def _finish(error: LedgerError | None, signals: Signals, refused: Rejects, mend: str) -> None:
     """Leave with the exit code that counts most: storage and damage before an interruption before refused lines."""
     if error and not (signals.stopped() and error.exit_code == 4):
         raise error
@@ -227,7 +238,4 @@ def _finish(error: LedgerError | None, signals: Signals, refused: Rejects) -> No
         raise typer.Exit(128 + signals.number)
     if refused.by_rule:
         count = sum(count for count, _ in refused.by_rule.values())
-        raise BadInput(
-            f"{_lines(count)} refused",
-            hint=f"mend them in {refused.path} and import that file" if refused.written else "",
-        )
+        raise BadInput(f"{_lines(count)} refused", hint=mend)

@@ -49,6 +49,9 @@ FOR_EYES = {
     "money_went_to": "VARCHAR",
     "next_due": "DATE",
 }
+MOST = 2**62
+"""More orders than there can be."""
+
 OPTIONAL = ("placed", "seller", "title", "next_due")
 
 
@@ -65,7 +68,9 @@ def command(
     sort: Annotated[
         str, typer.Option("--sort", metavar="COL", help="a column of the relation orders", autocompletion=lambda: MAIN)
     ] = "placed_at",
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=0, help="at most so many orders")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, max=MOST, help="at most so many orders")
+    ] = None,
     output_: context.OutputOption = None,
     to: context.ToOption = None,
     as_of: context.AsOf = None,
@@ -108,9 +113,11 @@ def orders(
     relations: "Relations", chosen: dict[str, Any], *, sort: str = "placed_at", limit: int | None = None
 ) -> "Result":
     """Ask for the main columns of the chosen orders; Usage when there is no column to sort by."""
-    known = relations.run("SELECT * FROM orders LIMIT 0", {}).columns
+    empty = relations.run("SELECT * FROM orders LIMIT 0", {})
+    known = dict(zip(empty.columns, empty.types, strict=True))
     if sort not in known:
         raise Usage(f"orders have no column {sort!r}", hint=f"columns are {', '.join(known)}")
+    by_currency = "currency, " if known[sort].startswith("DECIMAL") else ""  # 64 EUR and 5620 JPY do not compare
     # Nothing but names that were found in the relation or stand above is put into the text.
     query = f"""
         SELECT {", ".join(MAIN)} FROM orders
@@ -119,10 +126,10 @@ def orders(
             AND ($since IS NULL OR placed_at >= $since)
             AND ($until IS NULL OR placed_at <= $until)
             AND ($archived OR NOT archived)
-        ORDER BY "{sort}" NULLS LAST, order_id
+        ORDER BY {by_currency}"{sort}" NULLS LAST, order_id
         LIMIT $limit
     """  # noqa: S608
-    return relations.run(query, chosen | {"limit": 2**62 if limit is None else limit})
+    return relations.run(query, chosen | {"limit": MOST if limit is None else limit})
 
 
 def _for_eyes(

@@ -98,6 +98,9 @@ def run(arguments: Sequence[str]) -> int:
         code = error.exit_code
     except UsageError as error:
         code = _explain_usage(error)
+    except UnicodeEncodeError:
+        _explain("an argument is not valid UTF-8", hint="type it in UTF-8")
+        code = 2
     except KeyboardInterrupt:
         code = 130
     except OSError as error:

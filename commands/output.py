@@ -9,14 +9,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, get_args
 
+from commands.context import Format
 from ledger.errors import StorageFailed, Usage
 
 if TYPE_CHECKING:
     import subprocess
 
-FORMATS = ("table", "json", "jsonl", "csv", "tsv", "md", "parquet")
+FORMATS: tuple[str, ...] = get_args(Format)
 ENDINGS = {f".{name}": name for name in FORMATS[1:]} | {".txt": "table", ".ndjson": "jsonl", ".markdown": "md"}
 NARROW = 80
 """Columns of running text that is not printed on a terminal."""

@@ -20,7 +20,10 @@ def command(
     parameters: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="the value of $NAME; repeatable")
     ] = None,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.001, help="stop after so long")] = 30,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", metavar="SECONDS", min=0.001, max=86_400, help="stop after so long, a day at most"),
+    ] = 30,
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="stop above it: 512MB, 2GiB")] = "2GiB",
     output_: context.OutputOption = None,
     to: context.ToOption = None,

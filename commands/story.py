@@ -127,7 +127,9 @@ def _whereabouts(page: Page, order: Order, now: datetime) -> list[str]:
     if order.to_seller:
         clauses.append(f"{_amount(order, order.to_seller)} went to the seller")
     if order.escrow:
-        clauses.append(f"{_amount(order, order.escrow)} is held in escrow")
+        unknown = order.status == "closed" and order.closure_reason == "unknown"
+        nobody = ", and nobody has said where it goes; you may open a dispute" if unknown else ""
+        clauses.append(f"{_amount(order, order.escrow)} is{' still' if unknown else ''} held in escrow{nobody}")
     return clauses
 
 
@@ -188,14 +190,14 @@ def _running(page: Page, order: Order, timers: list[Timer], now: datetime) -> No
 
 
 def time_left(span: timedelta) -> str:
-    """Say how far away an instant is: `in 9 days`, `5 hours ago`; whole units, never more than there are."""
+    """Say how far away a due date is: `in 9 days`, `5 hours overdue`; whole units, never more than there are."""
     seconds = abs(int(span.total_seconds()))
     for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
         if seconds >= length or length == 1:
             count = seconds // length
             text = f"{count} {unit}{'' if count == 1 else 's'}"
             break
-    return f"{text} ago" if span < timedelta(0) else f"in {text}"
+    return f"{text} overdue" if span < timedelta(0) else f"in {text}"
 
 
 def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
@@ -222,7 +224,9 @@ def _event(page: Page, order: Order, line: Recorded) -> None:
         said = f"[taken back in v{gone.version}] {said}"
     page.add(said, style, before=when + place + who, painted=painted)
     for flag in line.odd:
-        page.add(f"odd: {FLAGS.get(flag, flag)}", style or "yellow", before=" " * len(when + place + who))
+        tag = str(type(line.event).__struct_config__.tag)
+        meaning = words.GAPS[tag] if flag == "gap" else FLAGS.get(flag, flag)
+        page.add(f"odd: {meaning}", style or "yellow", before=" " * len(when + place + who))
 
 
 def _who(actor: str) -> str:

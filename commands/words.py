@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from string import Formatter
 
-from ledger.events import Attachment, DisputeOpened, Event, Item, Recorded
+from ledger.events import Attachment, DisputeOpened, Event, Item, Recorded, Refunded
 
 Day = Callable[[datetime], str]
 
@@ -35,7 +35,7 @@ CLOSURES = {
     "out-of-stock": "closed it as out of stock",
     "dispute-resolved": "decided the dispute",
     "security": "closed it for security reasons",
-    "administration": "closed it by its administration",
+    "administration": "closed it by an administrative decision",
     "unknown": "closed it without a known cause",
 }
 """What somebody did who closed an order, by closure reason."""
@@ -89,7 +89,7 @@ FIELDS = {
     "tracking": "tracking number {}",
     "carrier": "with {}",
     "place": "at {}",
-    "recipient": "taken by {}",
+    "recipient": "recipient: {}",
     "protected_until": "you are protected until {}",
     "claim": "you ask {} back",
     "to_buyer": "{} goes back to you",
@@ -115,7 +115,7 @@ CHOICES = {
     "import": "in the country of destination",
     "out-for-delivery": "out for delivery",
     "attempted": "delivery was tried, nobody took it",
-    "held": "held for collection",
+    "held": "held on its way",
     "returned": "on its way back to the seller",
     "not-received": "not received",
     "delivered-elsewhere": "delivered to somebody else",
@@ -132,16 +132,25 @@ CHOICES = {
 
 TIMERS = {
     "pay_by": ("pay until", "the platform closes the order as not paid in time"),
-    "verify_by": ("payment verified by", "the payment takes longer than usual, worth a look"),
-    "ship_by": ("seller ships by", "the platform closes the order and you get your money back"),
-    "answer_by": ("seller answers by", "the order is cancelled and you get your money back"),
+    "verify_by": ("verification due by", "the payment takes longer than usual, worth a look"),
+    "ship_by": ("seller to ship by", "the platform closes the order and you get your money back"),
+    "answer_by": ("seller to answer by", "the order is cancelled and you get your money back"),
     "protected_until": ("protected until", "the platform closes the order and pays the seller"),
-    "review_by": ("review ends by", "the platform lifts the freeze, or closes the order and refunds you"),
-    "refund_by": ("refund arrives by", "the refund is overdue"),
+    "review_by": ("review to end by", "the platform lifts the freeze, or closes the order and refunds you"),
+    "refund_by": ("refund due by", "the refund is overdue"),
     "dispute_until": ("dispute until", "no dispute any more"),
     "feedback_until": ("feedback until", "no feedback any more"),
 }
 """What each timer waits for, and what comes when it has run out."""
+
+GAPS = {
+    "verified": "no payment is recorded before it",
+    "shipped": "no verified payment is recorded before it",
+    "delivered-scan": "no shipping is recorded before it",
+    "confirmed": "no delivery scan is recorded before it",
+    "closed": "no shipping is recorded before it",
+}
+"""Which step is missing where an event is flagged `gap` (R5)."""
 
 HELD = "held: while it is disputed or frozen the order is not closed by this"
 """What is said of buyer protection instead (R19)."""
@@ -190,6 +199,8 @@ def _said(event: Event) -> list[str]:
     common = Event.__struct_fields__
     own = [name for name in event.__struct_fields__ if name not in common]
     names = [*own, *(name for name in common if name not in SILENT)]
+    if isinstance(event, Refunded):
+        names.remove("to_buyer")  # it has arrived; that nobody had decided it before is its flag's to say
     return [name for name in names if name not in SILENT and getattr(event, name) not in (None, False)]
 
 
@@ -197,10 +208,15 @@ def _joint(name: str, event: Event) -> str:
     """What joins a part to the sentence: consequences stand apart from particulars."""
     if name == "text":
         return " "
-    return "; " if name.startswith("to_") or isinstance(getattr(event, name), datetime) else ", "
+    return (
+        "; "
+        if name in ("note", "source") or name.startswith("to_") or isinstance(getattr(event, name), datetime)
+        else ", "
+    )
 
 
 def _part(name: str, value: str) -> str:
+    """Say what a field adds."""
     if name == "to_seller" and value.startswith("-"):
         return f"{value[1:]} is taken back from the seller"
     return FIELDS[name].format(value)

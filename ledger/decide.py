@@ -211,7 +211,12 @@ def _refuse_by_lifecycle(order: Order, fact: e.Fact) -> Refused:
     else:
         why = f"it cannot happen while the order is {order.status} (lifecycle)"
         hint = f"look at the order's story: orderledger show {order.order_id}; a wrong event before it can be retracted"
-    return Refused("L", f"order {order.order_id} is {order.status}: {_tag(fact)} is refused", why=why, hint=hint)
+    what = f"order {order.order_id} is {order.status}: {_tag(fact)} cannot happen any more"
+    if order.base != "closed":
+        what = f"order {order.order_id} is {order.status}: {_tag(fact)} cannot happen now"
+    elif type(fact).closing:
+        what = f"order {order.order_id} is closed already and cannot be closed again: {_tag(fact)}"
+    return Refused("L", what, why=why, hint=hint)
 
 
 def _check_something_left(order: Order) -> None:

@@ -148,7 +148,7 @@ def _batches(lines: Iterable[Line | None]) -> Iterator[list[Line]]:
 
 
 def _reject(line: Line, refused: Refused) -> Reject:
-    reason = ". ".join(part for part in (refused.what, refused.why, refused.hint) if part)
+    reason = "; ".join(part for part in (refused.what, refused.why, refused.hint) if part)
     told = original(line.text)
     try:
         return Reject(line.name, line.number, refused.rule, reason, text=told.decode("utf-8"))

@@ -124,7 +124,9 @@ def _csv(path: Path) -> str:
         raise BadInput(f"{path} cannot be read", why=str(error), hint="a table is text in UTF-8") from error
     twice = {name for name in header if header.count(name) > 1}
     if not header or twice or "" in header:
-        why = f"two columns are called {', '.join(sorted(twice))}" if twice else "its first line has to name every column"
+        why = (
+            f"two columns are called {', '.join(sorted(twice))}" if twice else "its first line has to name every column"
+        )
         raise BadInput(f"{path} has no header that can be used", why=why)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
     return (

@@ -4,6 +4,7 @@ Only files are named to it, never a folder, since whoever may write into a folde
 is described before it runs: that binds it, executes nothing, and refuses a WITH that would change data.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def plain_path(path: Path, private: Path) -> Path:
 
 def connect(files: Sequence[Path], *, spill: Path, memory: str) -> duckdb.DuckDBPyConnection:
     """A fresh connection that may read `files`; views are made in it before `lock`."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?[KMGT]i?B", memory):
+        raise Usage(f"{memory!r} is no size", why="a size is a number and a unit", hint="write it like 512MiB or 2GiB")
     con = duckdb.connect(
         ":memory:",
         config={
@@ -67,11 +70,7 @@ def connect(files: Sequence[Path], *, spill: Path, memory: str) -> duckdb.DuckDB
             "python_enable_replacements": "false",
         },
     )
-    try:
-        con.execute("SET memory_limit = $memory", {"memory": memory})
-    except duckdb.Error as error:
-        con.close()
-        raise Usage(f"{memory!r} is no size", why=one_line(error), hint="write it like 512MiB or 2GiB") from error
+    con.execute("SET memory_limit = $memory", {"memory": memory})
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET temp_directory = $spill", {"spill": str(spill)})
     con.execute("SET allowed_paths = $files", {"files": [str(file) for file in files]})

@@ -302,13 +302,13 @@ def test_storage_goes_before_an_interruption_and_that_before_refused_lines() -> 
     signals.number = signal.SIGINT
     refused.add(Reject("log", 1, "F", "malformed", text="x"))
     with pytest.raises(StorageFailed):
-        import_._finish(StorageFailed("disk full"), signals, refused)
+        import_._finish(StorageFailed("disk full"), signals, refused, "")
     for error in (None, BadInput("unreadable")):
         with pytest.raises(typer.Exit) as interrupted:
-            import_._finish(error, signals, refused)
+            import_._finish(error, signals, refused, "")
         assert interrupted.value.exit_code == 130
     with pytest.raises(BadInput):
-        import_._finish(None, import_.Signals(), refused)
+        import_._finish(None, import_.Signals(), refused, "")
 
 
 # What is printed

@@ -270,8 +270,8 @@ def test_a_dry_run_decides_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(fact() + b"\n" + fact(type="paid", amount="99999999999999999999"))
     answer = cli("import", "--dry-run", str(log))
-    assert "dry run, nothing written: read 2 lines" in answer.out
-    assert "1 recorded, 0 duplicates, 1 refused" in answer.out
+    assert "dry run, the ledger is unchanged: read 2 lines" in answer.out
+    assert "1 would be recorded, 0 duplicates, 1 refused" in answer.out
     assert (answer.code, log_of(cli), list((cli.ledger / "rejects").iterdir())) == (4, [], [])
 
 

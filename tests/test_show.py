@@ -83,7 +83,8 @@ HEADLINES: list[tuple[tuple[Fact, ...], str]] = [
     ),
     (
         (*s.PROCESSING, s.closed()),
-        "closed 2024-03-01 — the platform closed it without a known cause; 20.00 USD is held in escrow",
+        "closed 2024-03-01 — the platform closed it without a known cause; 20.00 USD is still held in escrow, "
+        "and nobody has said where it goes; you may open a dispute",
     ),
     (
         (*s.CONFIRMED, s.dispute_opened(reason="counterfeit")),
@@ -132,7 +133,7 @@ def test_the_time_line_tells_events_in_the_order_they_happened() -> None:
 
 
 def test_flags_are_told_in_words() -> None:
-    assert "odd: a step before it is missing from the log" in story(*s.VERIFYING, s.shipped())
+    assert "odd: no verified payment is recorded before it" in story(*s.VERIFYING, s.shipped()
 
 
 def test_a_retracted_pair_is_marked_and_stands_together() -> None:
@@ -181,7 +182,7 @@ def test_text_is_folded_at_spaces_and_every_character_is_kept() -> None:
     [
         (timedelta(days=9, hours=5), "in 9 days"),
         (timedelta(days=1), "in 1 day"),
-        (timedelta(hours=-5), "5 hours ago"),
+        (timedelta(hours=-5), "5 hours overdue"),
         (timedelta(minutes=1), "in 1 minute"),
         (timedelta(0), "in 0 seconds"),
     ],

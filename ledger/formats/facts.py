@@ -68,7 +68,7 @@ def parse(line: bytes) -> Fact:
         raise _explain(error) from None
     except _UNREADABLE as error:
         raise Malformed(
-            f"not a line of JSON: {error}",
+            f"not a line of JSON: {str(error).removeprefix('JSON is malformed: ')}",
             why="a facts log has one JSON object a line, in UTF-8",
             hint="see: orderledger schema",
         ) from None
