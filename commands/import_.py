@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,8 +52,9 @@ def command(
             "--map takes neither --format nor --sort", why="it makes the facts itself", hint="sort with ORDER BY"
         )
     ledger = context.open_ledger(ctx)
-    refused = Rejects(_rejects_path(ledger, rejects, files, dry_run=dry_run))
     tables = _tables(files) if map_file else {}
+    inputs = [map_file, *tables.values()] if map_file else [Path(file) for file in files]
+    refused = Rejects(_rejects_path(ledger, rejects, inputs, dry_run=dry_run))
     total = None if map_file else lines.check(files, sniff=format is None)
     began = time.monotonic()
     error: LedgerError | None = None
@@ -145,7 +147,8 @@ class Rejects:
             return
         with self._failures(), self._file as file:
             file.flush()
-            os.fsync(file.fileno())
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fsync(file.fileno())
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -163,10 +166,10 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _rejects_path(ledger: "Ledger", named: Path | None, files: list[str], *, dry_run: bool) -> Path | None:
+def _rejects_path(ledger: "Ledger", named: Path | None, inputs: list[Path], *, dry_run: bool) -> Path | None:
     """Find the place for refused lines; a dry run writes none unless told where."""
     if named is not None:
-        if any(named.exists() and Path(file).exists() and named.samefile(file) for file in files):
+        if any(named.exists() and file.exists() and named.samefile(file) for file in inputs):
             raise Usage(f"--rejects {named} is one of the files to import", hint="name another file")
         return named
     if dry_run:

@@ -16,8 +16,8 @@ from ledger.importing import Line
 STDIN = "-"
 
 _CHUNK_BYTES = 1 << 18
-_KEPT_BYTES = facts.MAX_LINE_BYTES + 2
-"""How much of a line is kept: one byte more than a line may have, and a carriage return; enough to refuse it."""
+_KEPT_BYTES = facts.MAX_REJECT_BYTES
+"""How much of a line is kept: no line of a log or of a rejects file is longer."""
 
 _POLL_SECONDS = 0.2
 """How long a pipe may be silent before that is a pause, and how soon a signal is noticed meanwhile."""

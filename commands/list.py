@@ -11,9 +11,7 @@ from ledger.errors import Usage
 from ledger.lifecycle import STATUSES
 
 if TYPE_CHECKING:
-    from ledger.book import Ledger
     from queries.engine import Relations, Result
-    from queries.moment import Moment
 
 MAIN = (
     "order_id",
@@ -47,12 +45,11 @@ FOR_EYES = {
     "amount": "DECIMAL",
     "status": "VARCHAR",
     "money_went_to": "VARCHAR",
-    "next_due": "DATE",
 }
 MOST = 2**62
 """More orders than there can be."""
 
-OPTIONAL = ("placed", "seller", "title", "next_due")
+OPTIONAL = ("placed", "seller", "title")
 
 
 def command(
@@ -95,15 +92,14 @@ def command(
         "until": reading.naive(clock.parse(until, zone, moment.now)) if until else None,
         "archived": archived,
     }
-    ledger = context.open_ledger(ctx)
-    with reading.of_ledger(ledger, moment) as relations:
-        show(target, ledger, moment, orders(relations, chosen, sort=sort, limit=limit))
+    with reading.relations(ctx, moment) as relations:
+        show(target, orders(relations, chosen, sort=sort, limit=limit))
 
 
-def show(target: output.Target, ledger: "Ledger", moment: "Moment", found: "Result") -> None:
+def show(target: output.Target, found: "Result") -> None:
     """Print orders: all main columns, or the few that a person reads."""
     if target.format == "table":
-        batches = _for_eyes(target, ledger, moment, found)
+        batches = _for_eyes(target, found)
         render.table(target, list(FOR_EYES), list(FOR_EYES.values()), batches, optional=OPTIONAL)
     else:
         render.result(target, found)
@@ -132,17 +128,12 @@ def orders(
     return relations.run(query, chosen | {"limit": MOST if limit is None else limit})
 
 
-def _for_eyes(
-    target: output.Target, ledger: "Ledger", moment: "Moment", found: "Result"
-) -> Iterator[Sequence[render.Row]]:
+def _for_eyes(target: output.Target, found: "Result") -> Iterator[Sequence[render.Row]]:
     for at in range(0, len(found.rows), render.BATCH):
-        yield [
-            _row(target, ledger, moment, dict(zip(MAIN, row, strict=True)))
-            for row in found.rows[at : at + render.BATCH]
-        ]
+        yield [_row(target, dict(zip(MAIN, row, strict=True))) for row in found.rows[at : at + render.BATCH]]
 
 
-def _row(target: output.Target, ledger: "Ledger", moment: "Moment", order: dict[str, Any]) -> render.Row:
+def _row(target: output.Target, order: dict[str, Any]) -> render.Row:
     status = order["status"]
     if status == "closed":
         status += f": {order['closure_reason']}"
@@ -154,13 +145,4 @@ def _row(target: output.Target, ledger: "Ledger", moment: "Moment", order: dict[
         f"{render.amount(order['amount'], order['currency'])} {order['currency']}",
         status,
         order["money_went_to"],
-        _next_due(target, ledger, moment, order["order_id"]),
     )
-
-
-def _next_due(target: output.Target, ledger: "Ledger", moment: "Moment", order_id: str) -> str | None:
-    from ledger.timers import timers
-
-    order = ledger.order(order_id, as_of=moment.as_of, known_at=moment.known_at)
-    due = [timer.due_at for timer in timers(order, moment.now) if timer.running]
-    return render.short_instant(min(due), target.tz)[:10] if due else None

@@ -20,6 +20,7 @@ def command(
     why: Annotated[str, typer.Option("--why", help="why it is taken back")],
     at: Annotated[str, typer.Option("--at", metavar="T", help="when it was taken back")] = "now",
     by: Annotated[Actor | None, typer.Option("--by", help="who takes it back; buyer unless given")] = None,
+    allow_odd: Annotated[bool, typer.Option("--allow-odd", help="record it even when it is flagged as odd")] = False,
     wait: context.Wait = 10.0,
     tz: context.Tz = "UTC",
     output: context.PlainOption = None,
@@ -38,7 +39,7 @@ def command(
         why=why,
         retracts=_version(ledger, order_id, retracted_at, why),
     )
-    append(ledger, fact, wait=wait, output=output)
+    append(ledger, fact, allow_odd=allow_odd, wait=wait, output=output)
 
 
 def _version(ledger: "Ledger", order_id: str, at: datetime, why: str) -> int:

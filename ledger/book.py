@@ -1,12 +1,14 @@
 """A ledger: a folder with the log, the rules in force and what was derived; it joins the store and the decider."""
 
 import os
+import shutil
 import tomllib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct, ValidationError, convert
+from msgspec.structs import replace
 
 from ledger import events as e
 from ledger.decide import decide, refuse_odd
@@ -179,7 +181,7 @@ class Ledger:
 
     def repair(self, *, wait: float = 10.0) -> str:
         """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""
-        published = [int(entry.name) for entry in (self.path / "checkpoints").iterdir() if entry.name.isdigit()]
+        published = [int(path.name) for path in self.path.glob("checkpoints/*") if path.name.isdigit()]
         with self.store.lock(wait):
             return self.store.repair(max(published, default=0))
 
@@ -187,6 +189,7 @@ class Ledger:
         """Throw the derived files away and make them again from the log."""
         with self.store.lock(wait):
             self.store.ready()
+            shutil.rmtree(self.path / "cache", ignore_errors=True)
             self.index.rebuild(self.store)
 
 
@@ -196,7 +199,7 @@ def _again(order: Order, recorded: e.Recorded) -> Receipt:
 
 
 def _line(recorded: e.Recorded) -> bytes:
-    return encode(recorded)[:-1]
+    return encode(replace(recorded, crc=""))[:-1]
 
 
 def _write_config(path: Path, config: Config) -> None:

@@ -73,15 +73,21 @@ class Import:
 
     def run_at_once(self, lines: Iterable[Line | None], *, wait: float, keep: bool) -> Summary:
         """Decide everything beside the log, and add it as one segment if it is kept and nothing was refused."""
-        with self._writer.lock(wait, self._now), self._writer.draft() as draft:
-            for batch in _batches(lines):
-                self._commit(batch)
-                if self._stop():
-                    return Summary(read=self._summary.read)
-            if keep and not self._summary.refused:
-                draft.keep()
-        if keep and self._summary.refused:
-            self._summary.recorded = self._summary.odd = 0
+        kept = False
+        try:
+            with self._writer.draft(wait, self._now, keep=keep) as draft:
+                for batch in _batches(lines):
+                    self._commit(batch)
+                    if self._stop():
+                        break
+                if keep and not self._summary.refused and not self._stop():
+                    draft.keep()
+                    kept = True
+        finally:
+            if keep and not kept:
+                self._summary.recorded = self._summary.odd = 0
+        if kept:
+            self._writer.save_index(wait, self._now)
         return self._summary
 
     def _commit(self, batch: list[Line]) -> None:

@@ -125,6 +125,7 @@ class Index:
         self._lagging = 0 < missing_bytes <= lag_bytes
         if missing_bytes > lag_bytes:
             self._read(store)
+            self.flush()
 
     def extend(self, store: EventStore, order_ids: list[str], places: Iterable[Position], end: Position) -> None:
         """Index a chunk just appended: the order of each line and where it begins; under the lock.
@@ -180,7 +181,8 @@ class Index:
             yield
         finally:
             if self._db is not None and self._db.in_transaction:
-                self._db.execute("COMMIT")
+                with suppress(sqlite3.Error):  # it has only read
+                    self._db.execute("COMMIT")
 
     def order_ids(self, store: EventStore, prefix: str, limit: int) -> list[str]:
         """Up to `limit` orders whose ids begin so, to complete what somebody types; an unreadable file knows none."""
@@ -206,9 +208,16 @@ class Index:
         return [order_id for order_id in unknown if order_id not in known]
 
     def lag(self, store: EventStore) -> Iterator[tuple[Position, bytes]]:
-        """The lines after the reach, as `catch_up` or `look` found the log."""
-        if self._snapshot.bytes_after(self.reach) > 0:
-            yield from store.lines(self.reach, self._snapshot)
+        """The lines after the reach, as `catch_up` or `look` found the log, each checked against its CRC; Damaged."""
+        if self.lag_bytes > 0:
+            for at, line in store.lines(self.reach, self._snapshot):
+                check_crc(line)
+                yield at, line
+
+    @property
+    def lag_bytes(self) -> int:
+        """How much of the log, as `catch_up` or `look` found it, is not indexed."""
+        return self._snapshot.bytes_after(self.reach)
 
     def close(self) -> None:
         """Let the file go, and what was gathered but not written."""

@@ -60,7 +60,9 @@ def already_recorded(order: Order, fact: Event) -> Recorded | None:
         )
     if not order.retracted and (order.effective_at is None or fact.occurred_at > order.effective_at):
         return None  # later than everything recorded
-    return next((recorded for recorded in order.history if _same_without_id(order, recorded, fact)), None)
+    same = [recorded for recorded in order.history if _same_without_id(order, recorded, fact)]
+    in_force = (recorded for recorded in same if recorded.version not in order.retracted)
+    return next(in_force, same[0] if same else None)
 
 
 def _same_without_id(order: Order, recorded: Recorded, fact: Event) -> bool:

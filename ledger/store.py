@@ -46,6 +46,7 @@ OFFSET_MASK = (1 << OFFSET_BITS) - 1
 POLL_SECONDS = 0.005
 
 _NAME = re.compile(r"[0-9]{12}\.jsonl")
+_SEQ = re.compile(rb'\{"seq":([0-9]+),')
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Recorded)
 
@@ -71,10 +72,34 @@ def decode(line: bytes) -> Recorded:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
 
 
+def last_seq(file: LogFile) -> int | None:
+    """The seq of a segment's last line, not checked any further; None when there is no such line."""
+    fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        found = _SEQ.match(line_before(fd, file.size, file.path)) if file.size else None
+    except Damaged:
+        return None
+    finally:
+        os.close(fd)
+    return int(found[1]) if found else None
+
+
+def _gap_before(file: LogFile) -> Damaged:
+    return Damaged(
+        f"the log is damaged: {file.path.name} does not follow on the segment before it",
+        why=f"lines before seq {file.first_seq} are missing",
+        hint="bring the missing segments back from a backup",
+    )
+
+
 class Snapshot(NamedTuple):
-    """The log as it stood at one moment: its segments in order, each up to its last newline."""
+    """The log as it stood at one moment: its segments in order, each up to its last newline.
+
+    `damage` is set where a segment does not follow on the one before it; then only those before the gap are here.
+    """
 
     files: tuple[LogFile, ...]
+    damage: Damaged | None = None
 
     @property
     def end(self) -> Position:
@@ -138,6 +163,7 @@ class EventStore:
         self._fd: int | None = None
         self._paths: list[Path] = []
         self._drafts: list[Path] = []
+        self._joined: set[tuple[LogFile, int]] = set()
         self._readers: dict[int, int] = {}
         self._tail = LogFile(0, self.events_dir, 0)
         self._last_line = b""
@@ -148,19 +174,24 @@ class EventStore:
 
     def snapshot(self) -> Snapshot:
         """The complete lines of this moment; takes no lock. Damaged when the segments' names make no log."""
-        files = self._files()
-        while files:
-            first_seq, path, size = files[-1]
-            size = complete_bytes(path, size)
-            files[-1] = LogFile(first_seq, path, size)
-            if size:
-                break
-            files.pop()
-        return Snapshot(tuple(files))
+        files = self._complete()
+        gap = self._first_gap(files)
+        return Snapshot(tuple(files)) if gap is None else Snapshot(tuple(files[:gap]), _gap_before(files[gap]))
+
+    def end(self) -> End:
+        """Where the log ends at this moment; takes no lock. Damaged when the last line is or segments are missing."""
+        snapshot = self.snapshot()
+        if snapshot.damage is not None:
+            raise snapshot.damage
+        if not snapshot.files:
+            return End(0, None, 0)
+        last = decode(self.line_before(snapshot.end))
+        return End(last.seq, last.recorded_at, snapshot.end)
 
     def lines(self, start: Position = 0, snapshot: Snapshot | None = None) -> Iterator[tuple[Position, bytes]]:
-        """Every complete line from a position on; Damaged where a segment does not end with its line."""
-        files = (snapshot or self.snapshot()).files
+        """Every complete line from a position on; Damaged where a line is not ended or segments are missing."""
+        snapshot = snapshot or self.snapshot()
+        files = snapshot.files
         first, offset = divmod(start, 1 << OFFSET_BITS)
         for ordinal in range(first, len(files)):
             file, at = files[ordinal], position(ordinal, offset)
@@ -170,6 +201,8 @@ class EventStore:
             if at & OFFSET_MASK != file.size:
                 raise Damaged(f"{file.path.name}: a line is not ended", why="the segment was cut", hint=REPAIR)
             offset = 0
+        if snapshot.damage is not None:
+            raise snapshot.damage
 
     def read_line(self, at: Position) -> bytes:
         """The line that starts at a position; Damaged when none ends after it."""
@@ -183,7 +216,7 @@ class EventStore:
 
     def first_damage(self) -> Damage | None:
         """The first line that does not parse, match its CRC or follow its predecessor; None when all are good."""
-        files = self.snapshot().files
+        files = self._complete()
         seq = 1
         for ordinal, file in enumerate(files):
             offset, number, problem = 0, 1, ""
@@ -234,9 +267,12 @@ class EventStore:
             if (tail, line) != (self._tail, self._last_line):
                 self.disk.sync(fd)
                 self.disk.sync_folder(self.events_dir)
+            gap = self._first_gap(files)
         except OSError as error:
             self._let_go()
             raise failed(error) from error
+        if gap is not None:
+            raise _gap_before(files[gap])
         last = decode(line)
         first = decode(line_at(fd, 0, tail.path))
         if first.seq != tail.first_seq:
@@ -341,6 +377,28 @@ class EventStore:
             )
         self._paths = [file.path for file in found]
         return found
+
+    def _first_gap(self, files: list[LogFile]) -> int | None:
+        """Where the first segment is that does not begin with the seq after the one before it; None when all do."""
+        for ordinal in range(1, len(files)):
+            before, after = files[ordinal - 1], files[ordinal]
+            if (before, after.first_seq) not in self._joined:
+                if last_seq(before) != after.first_seq - 1:
+                    return ordinal
+                self._joined.add((before, after.first_seq))
+        return None
+
+    def _complete(self) -> list[LogFile]:
+        """The segments up to the last newline of the log."""
+        files = self._files()
+        while files:
+            first_seq, path, size = files[-1]
+            size = complete_bytes(path, size)
+            files[-1] = LogFile(first_seq, path, size)
+            if size:
+                break
+            files.pop()
+        return files
 
     def _reader(self, ordinal: int) -> tuple[int, Path]:
         """A descriptor that reads a segment, kept open; Damaged when there is none."""

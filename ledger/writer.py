@@ -4,17 +4,24 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import accumulate
+from typing import TypeVar
 
 from ledger.decide import Decision
 from ledger.draft import DraftLines
 from ledger.errors import Locked
 from ledger.events import Recorded
-from ledger.index import Index, IndexFailed, Mismatch, lines_of
+from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
 from ledger.order import Order, evolve, fold
 from ledger.store import EventStore, Position, encode
 
+T = TypeVar("T")
+
 KEPT_BYTES = 40 << 20
 """So many bytes of lines are a generation of orders in memory; there are two, what is older is read again if needed."""
+
+
+ORDER_BYTES = 600
+"""What an order takes besides its lines."""
 
 
 class Writer:
@@ -60,8 +67,9 @@ class Writer:
         if self._draft is None:
             unseen = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._recent]
             unseen = [order_id for order_id in unseen if order_id not in self._older]
-            for order_id in self._index.without_lines(unseen):
+            for order_id in self._sure(lambda: self._index.without_lines(unseen)):
                 self._recent[order_id] = Order(order_id)
+                self._recent_bytes += ORDER_BYTES
 
     def order(self, order_id: str) -> Order:
         """Return the order as it stands after every line decided so far."""
@@ -69,7 +77,7 @@ class Writer:
         if order is None:
             order = self._older.pop(order_id, None) or fold(order_id, self._lines_of(order_id))
             self._recent[order_id] = order
-            self._recent_bytes += sum(len(encode(line)) for line in order.history)
+            self._recent_bytes += ORDER_BYTES + sum(len(encode(line)) for line in order.history)
         return order
 
     def add(self, order: Order, decision: Decision) -> Recorded:
@@ -92,20 +100,23 @@ class Writer:
 
     def commit(self) -> None:
         """Write what was added at once, sync it and index it; after StorageFailed the log is as it was."""
-        if self._chunk:
-            chunk, order_ids, lengths = b"".join(self._chunk), self._chunk_orders, [len(line) for line in self._chunk]
-            first = self._seq - len(self._chunk) + 1
+        lines, order_ids = self._chunk, self._chunk_orders
+        if lines:
             self._chunk, self._chunk_orders = [], []
             if self._draft is not None:
-                self._draft.append(chunk, zip(order_ids, accumulate(lengths[:-1], initial=0), strict=True))
+                self._draft.append(order_ids, lines)
             else:
-                start = self._store.append(chunk, first, self._seq)
-                self._end = start + len(chunk)
-                places = accumulate(lengths[:-1], initial=start)
-                self._warn_of(lambda: self._index.extend(self._store, order_ids, places, start + len(chunk)))
-            self._recent_bytes += len(chunk)
+                self._append(lines, order_ids)
+            self._recent_bytes += sum(map(len, lines))
         if self._recent_bytes > KEPT_BYTES:
             self._older, self._recent, self._recent_bytes = self._recent, {}, 0
+
+    def _append(self, lines: list[bytes], order_ids: list[str]) -> None:
+        chunk = b"".join(lines)
+        start = self._store.append(chunk, self._seq - len(lines) + 1, self._seq)
+        self._end = end = start + len(chunk)
+        places = accumulate(map(len, lines[:-1]), initial=start)
+        self._warn_of(lambda: self._index.extend(self._store, order_ids, places, end))
 
     def save_index(self, wait: float, now: Callable[[], datetime]) -> None:
         """Write what is gathered for the index; where somebody else is writing, the next writer catches up."""
@@ -116,15 +127,32 @@ class Writer:
             return
 
     @contextmanager
-    def draft(self) -> Iterator[DraftLines]:
-        """Commit beside the log for a while; what is not kept is dropped."""
-        self._draft = DraftLines(self._store, self._seq + 1)
+    def draft(self, wait: float, now: Callable[[], datetime], *, keep: bool) -> Iterator[DraftLines]:
+        """Commit beside the log for a while: under the lock if it is to be kept, else without touching the log."""
+        with self.lock(wait, now) if keep else self._looking(wait, now):
+            self._draft = DraftLines(self._store, self._seq + 1)
+            try:
+                yield self._draft
+            finally:
+                self._draft.close()
+                self._draft = None
+                self._forget()
+
+    @contextmanager
+    def _looking(self, wait: float, now: Callable[[], datetime]) -> Iterator[None]:
+        """See the log as it is. Only where much of it is not indexed, that is done first, under the lock."""
+        self._index.look(self._store)
+        if self._index.lag_bytes > LAG_BYTES:
+            with self._store.lock(wait):
+                self._warn_of(lambda: self._index.catch_up(self._store))
+            self._index.look(self._store)
+        end = self._store.end()
+        self._seq = end.seq
+        self.now = now() if end.recorded_at is None else max(now(), end.recorded_at)
         try:
-            yield self._draft
+            yield
         finally:
-            self._draft.close()
-            self._draft = None
-            self._forget()
+            self._index.close()
 
     @property
     def crowded(self) -> bool:
@@ -132,12 +160,16 @@ class Writer:
         return self._recent_bytes > KEPT_BYTES
 
     def _lines_of(self, order_id: str) -> list[Recorded]:
+        lines = self._sure(lambda: lines_of(self._store, self._index, order_id))
+        return lines if self._draft is None else lines + self._draft.lines_of(order_id)
+
+    def _sure(self, ask: Callable[[], T]) -> T:
+        """Ask the index; if it does not fit the log, make it again and ask once more."""
         try:
-            lines = lines_of(self._store, self._index, order_id)
+            return ask()
         except Mismatch:
             self._warn_of(lambda: self._index.rebuild(self._store))
-            lines = lines_of(self._store, self._index, order_id)
-        return lines if self._draft is None else lines + self._draft.lines_of(order_id)
+            return ask()
 
     def _warn_of(self, write_index: Callable[[], None]) -> None:
         try:

@@ -91,7 +91,7 @@ class Relations:
         timeout: float | None,
         first_damage: Callable[[], Damage | None] | None,
     ) -> None:
-        self.damage: Damaged | None = None
+        self.damage = snapshot.damage
         self._moment = moment
         self._private = private
         self._memory = memory

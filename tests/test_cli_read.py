@@ -102,10 +102,8 @@ def test_list_is_as_it_was(cli: Cli) -> None:
     assert rows(cli.ok("list", "--known-at", "2020-01-01")) == []
 
 
-def test_a_drawn_list_names_what_is_due_next(cli: Cli) -> None:
-    out = cli.ok("list", "--status", "shipped", "-o", "table")
-    assert "2026-06-25" in out
-    assert "74.20 USD" in out
+def test_a_drawn_list_has_the_amount_with_its_currency(cli: Cli) -> None:
+    assert "74.20 USD" in cli.ok("list", "--status", "shipped", "-o", "table")
 
 
 def test_an_empty_ledger_has_an_empty_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

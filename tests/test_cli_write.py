@@ -15,6 +15,7 @@ from freezegun import freeze_time
 from commands import progress
 from ledger.book import Ledger
 from ledger.events import TYPES
+from ledger.formats import facts
 from ledger.importing import Summary
 from tests.running import Cli
 
@@ -246,7 +247,7 @@ def test_a_line_over_a_mebibyte_is_refused_and_the_next_one_is_read(cli: Cli, tm
     if surplus:
         reject = json.loads(Path(summary["rejects"]).read_bytes())
         assert (reject["line"], reject["rule"]) == (2, "F")
-        assert len(reject["text"]) <= (1 << 20) + 2
+        assert len(reject["text"]) <= facts.MAX_REJECT_BYTES
 
 
 def test_strict_refuses_odd_facts_too(cli: Cli, tmp_path: Path) -> None:

@@ -539,7 +539,7 @@ def test_a_segment_that_does_not_begin_with_its_name_stops_the_writer(small: Eve
     append(small, 1, 2)
     append(small, 3)
     segment(small, 3).rename(segment(small, 9))
-    with small.lock(0), pytest.raises(Damaged, match="begins with seq 3"):
+    with small.lock(0), pytest.raises(Damaged, match="does not follow"):
         small.ready()
 
 
@@ -589,6 +589,12 @@ def test_a_missing_segment_and_a_cut_older_segment_are_damage(small: EventStore)
     damage = small.first_damage()
     assert damage is not None
     assert "due is 3" in damage.problem
+    with pytest.raises(Damaged, match="does not follow"):
+        list(small.lines())
+    with small.lock(0), pytest.raises(Damaged, match="does not follow"):
+        small.ready()
+    snapshot = small.snapshot()
+    assert ([file.first_seq for file in snapshot.files], snapshot.damage is None) == ([1], False)
 
 
 # Repair.

@@ -10,6 +10,10 @@ MAX_LINE_BYTES = 1 << 20
 """A longer line is refused (design: limits)."""
 
 
+MAX_REJECT_BYTES = 7 * MAX_LINE_BYTES
+"""A line of that length in a rejects file, where each of its characters may have become an escape of six."""
+
+
 class Reject(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A refused line of an import: where it stood, the rule that refused it, why, and the line itself.
 
@@ -58,7 +62,10 @@ def parse_all(lines: list[bytes]) -> list[Fact] | None:
 def parse(line: bytes) -> Fact:
     """Return the fact of a line; raise Malformed, with what to change, where it is none."""
     if len(line) > MAX_LINE_BYTES:
-        raise Malformed("the line is longer than 1 MiB", why="a fact is small", hint="is this really a facts log?")
+        kept = original(line)
+        if kept == line:
+            raise Malformed("the line is longer than 1 MiB", why="a fact is small", hint="is this really a facts log?")
+        return parse(kept)
     try:
         fact = _fact.decode(line)
     except msgspec.ValidationError as error:

@@ -1,0 +1,181 @@
+"""The ledger as a whole: what holds when the disk, the index or the log misbehave around it."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ledger.book import Ledger
+from ledger.disk import Disk
+from ledger.errors import Damaged, StorageFailed
+from ledger.events import Fact, Noted, Paid, Placed, Recorded, Retracted
+from ledger.formats.facts import Reject
+from ledger.importing import Line, Summary
+from ledger.store import decode
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = T0 + timedelta(days=30)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger.create(tmp_path / "ledger", policy="aliexpress", now=T0, ledger_id="0" * 32)
+
+
+def placed(order_id: str) -> Placed:
+    return Placed(order_id=order_id, occurred_at=T0, seller="s", amount="10.00", currency="USD")
+
+
+def noted(order_id: str, number: int) -> Noted:
+    return Noted(order_id=order_id, occurred_at=T0 + timedelta(hours=number + 1), text=f"note {number}")
+
+
+def lines(facts: Iterable[Fact]) -> list[Line | None]:
+    return [Line("log", number, msgspec.json.encode(fact)) for number, fact in enumerate(facts, 1)]
+
+
+def bring_in(ledger: Ledger, facts: Iterable[Fact], *, atomic: bool = False, dry_run: bool = False) -> Summary:
+    rejects: list[Reject] = []
+    return ledger.import_facts(lines(facts), now=lambda: NOW, reject=rejects.append, atomic=atomic, dry_run=dry_run)
+
+
+def log(ledger: Ledger) -> list[Recorded]:
+    return [decode(line) for _, line in ledger.store.lines()]
+
+
+def small_segments(ledger: Ledger) -> Ledger:
+    """Reopen the ledger with segments of a few lines."""
+    config = ledger.path / "ledger.toml"
+    config.write_text(config.read_text().replace(str(64 << 20), "2000"))
+    return Ledger.open(ledger.path)
+
+
+def test_a_lost_segment_stops_writers_and_readers(ledger: Ledger) -> None:
+    ledger = small_segments(ledger)
+    for number in range(40):
+        ledger.record(placed(f"o{number}"), now=NOW)
+    segments = sorted((ledger.path / "events").iterdir())
+    assert len(segments) > 3
+    segments[1].unlink()
+    again = Ledger.open(ledger.path)
+    with pytest.raises(Damaged, match="does not follow"):
+        again.record(placed("new"), now=NOW)
+    with pytest.raises(Damaged, match="does not follow"):
+        again.rebuild()
+    with pytest.raises(Damaged, match="does not follow"):
+        again.history("o39")
+
+
+def test_a_spoilt_index_is_made_again_by_an_import(ledger: Ledger) -> None:
+    bring_in(ledger, [placed(f"o{number}") for number in range(2000)])
+    index = ledger.path / "cache" / "index.sqlite"
+    content = bytearray(index.read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    index.write_bytes(content)
+    again = Ledger.open(ledger.path)
+    facts: list[Fact] = [noted(f"o{number}", 1) for number in range(2000)]
+    assert bring_in(again, [*facts, placed("o5")]).recorded == 2000
+    assert [recorded.version for recorded in again.history("o7")] == [1, 2]
+
+
+class Failing(Disk):
+    """A disk on which a file cannot be given its name."""
+
+    def rename(self, old: Path, new: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_an_atomic_import_that_fails_counts_nothing_as_recorded(ledger: Ledger) -> None:
+    heard: list[Summary] = []
+    ledger.store.disk = Failing()
+    with pytest.raises(StorageFailed):
+        ledger.import_facts(
+            lines([placed("a")]), now=lambda: NOW, reject=lambda _: None, atomic=True, progress=heard.append
+        )
+    assert (heard[-1].read, heard[-1].recorded) == (1, 0)
+    assert log(ledger) == []
+
+
+def stopping_after(calls: int) -> Callable[[], bool]:
+    """Make a `stop` that says so from the given call on."""
+    asked = iter(range(calls))
+    return lambda: next(asked, None) is None
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_an_interrupted_atomic_import_records_nothing(ledger: Ledger, calls: int) -> None:
+    summary = ledger.import_facts(
+        lines([placed("a")]), now=lambda: NOW, reject=lambda _: None, atomic=True, stop=stopping_after(calls)
+    )
+    assert (summary.recorded, log(ledger)) == (0, [])
+
+
+def test_after_an_atomic_import_the_index_knows_its_lines(ledger: Ledger) -> None:
+    bring_in(ledger, [placed(f"o{number}") for number in range(50)], atomic=True)
+    ledger.index.look(ledger.store)
+    assert (ledger.index.lag_bytes, len(ledger.index.positions("o49"))) == (0, 1)
+    ledger.index.close()
+
+
+def test_a_dry_run_leaves_every_file_as_it_is(ledger: Ledger) -> None:
+    ledger.record(placed("a"), now=NOW)
+    segment = ledger.path / "events" / "000000000001.jsonl"
+    with segment.open("ab") as file:
+        file.write(b'{"seq":2,"torn')
+    before = {path: path.read_bytes() for path in ledger.path.rglob("*") if path.is_file()}
+    summary = bring_in(Ledger.open(ledger.path), [noted("a", 1), noted("a", 1), noted("b", 1)], dry_run=True)
+    assert (summary.recorded, summary.duplicates, summary.refused) == (1, 1, 1)
+    assert {path: path.read_bytes() for path in ledger.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_damaged_line_after_the_indexed_ones_is_seen_by_every_writer(ledger: Ledger) -> None:
+    ledger.record(placed("a1"), now=NOW)
+    ledger.record(noted("a1", 1), now=NOW)
+    segment = ledger.path / "events" / "000000000001.jsonl"
+    head, _, tail = segment.read_bytes().rpartition(b"a1")
+    segment.write_bytes(head + b"a2" + tail)
+    with pytest.raises(Damaged):
+        Ledger.open(ledger.path).record(noted("a1", 2), now=NOW)
+
+
+def test_the_line_of_a_duplicate_is_the_line_of_the_log(ledger: Ledger) -> None:
+    first = ledger.record(placed("a"), now=NOW)
+    again = ledger.record(placed("a"), now=NOW)
+    assert (again.duplicate, again.line) == (True, first.line)
+    assert first.line.count(b'"crc"') == 1
+
+
+def test_a_fact_recorded_anew_is_found_before_the_one_taken_back(ledger: Ledger) -> None:
+    paid = Paid(order_id="a", occurred_at=T0, amount="10.00")
+    ledger.record(placed("a"), now=NOW)
+    ledger.record(paid, now=NOW)
+    ledger.record(Retracted(order_id="a", occurred_at=T0, retracts=2, why="wrong"), now=NOW)
+    taken_back = ledger.record(paid, now=NOW)
+    assert (taken_back.recorded.seq, taken_back.retracted_by) == (2, 3)
+    ledger.record(msgspec.structs.replace(paid, fact_id="anew"), now=NOW)
+    standing = ledger.record(paid, now=NOW)
+    assert (standing.recorded.seq, standing.retracted_by) == (4, None)
+
+
+def test_a_refused_line_that_escapes_made_long_can_be_imported_again(ledger: Ledger) -> None:
+    long_one = msgspec.json.encode(noted("a", 1)).replace(b"note 1", b'\\"' * 500_000)
+    rejects: list[Reject] = []
+    ledger.import_facts([Line("log", 1, long_one)], now=lambda: NOW, reject=rejects.append)
+    assert [reject.rule for reject in rejects] == ["R7"]
+    kept = msgspec.json.encode(rejects[0])
+    assert len(kept) > 1 << 20
+    ledger.record(placed("a"), now=NOW)
+    summary = ledger.import_facts([Line("rejects", 1, kept)], now=lambda: NOW, reject=rejects.append)
+    assert summary.recorded == 1
+
+
+def test_rebuild_removes_what_killed_readers_left(ledger: Ledger) -> None:
+    ledger.record(placed("a"), now=NOW)
+    left = ledger.path / "cache" / "read-of-a-killed-one"
+    left.mkdir()
+    ledger.rebuild()
+    assert not left.exists()
+    assert json.loads(ledger.record(placed("a"), now=NOW).line)["seq"] == 1
