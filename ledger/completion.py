@@ -1,6 +1,6 @@
 """What a fact leaves out and its event says: where the money goes (R11, R15 – R18) and when each timer runs out.
 
-One function per event type returns the fields to set and the flags that the particulars raise. Given values are
+One function per event type returns the completed event and the flags that its particulars raise. Given values are
 checked and win. Amounts are minor units inside and text with the currency's decimals in the event.
 """
 
@@ -19,7 +19,7 @@ from ledger.policy import Policy
 from ledger.tracking import wrong_check_digit
 
 Changes = dict[str, Any]
-Completion = tuple[Changes, tuple[str, ...]]
+Completion = tuple[e.Fact, tuple[str, ...]]
 
 
 @cache
@@ -32,36 +32,39 @@ def _hours(count: int) -> timedelta:
     return timedelta(hours=count)
 
 
-def _due(given: datetime | None, computed: datetime | None) -> datetime | None:
-    """Return when a timer runs out: the given instant in UTC, else the computed one."""
-    return computed if given is None else given.astimezone(UTC)
+def _due(order: Order, given: datetime | None, usual: datetime | None) -> datetime | None:
+    """Return when a timer runs out: the given instant, else the usual one, but none on a closed base."""
+    if given is not None:
+        return given.astimezone(UTC)
+    return None if order.base == "closed" else usual
 
 
-def _placed(order: Order, fact: e.Placed, policy: Policy) -> Completion:
+def _placed(order: Order, fact: e.Placed, actor: e.Actor, policy: Policy) -> Completion:
     currency = fact.currency
-    changes: Changes = {
-        "amount": money.text(money.parse(fact.amount, currency), currency),
-        "pay_by": _due(fact.pay_by, fact.occurred_at + _days(policy.pay_days)),
-    }
-    if fact.items is not None:
-        changes["items"] = tuple(
-            replace(item, price=money.text(money.parse(item.price, currency, "item price", zero=True), currency))
-            for item in fact.items
-        )
-    return changes, ()
+    amount = money.text(money.parse(fact.amount, currency), currency)
+    pay_by = _due(order, fact.pay_by, fact.occurred_at + _days(policy.pay_days))
+    items = None if fact.items is None else tuple(_priced(item, currency) for item in fact.items)
+    return replace(fact, actor=actor, amount=amount, pay_by=pay_by, items=items), ()
 
 
-def _paid(order: Order, fact: e.Paid, policy: Policy) -> Completion:
+def _priced(item: e.Item, currency: str) -> e.Item:
+    return replace(item, price=money.text(money.parse(item.price, currency, "item price", zero=True), currency))
+
+
+def _paid(order: Order, fact: e.Paid, actor: e.Actor, policy: Policy) -> Completion:
     amount = _checked_amount(order, fact)
     overpaid = order.paid + amount > order.amount
     if overpaid:
         money.check_size(order.paid + amount, money.exponent(order.currency), "the sum of payments")
-    changes = {
-        "amount": money.text(amount, order.currency),
-        "currency": order.currency,
-        "verify_by": _due(fact.verify_by, _while_open(order, fact.occurred_at + _hours(policy.verify_hours))),
-    }
-    return changes | _account_amount(fact), ("overpaid",) if overpaid else ()
+    event = replace(
+        fact,
+        actor=actor,
+        amount=money.text(amount, order.currency),
+        currency=order.currency,
+        account_amount=_account_amount(fact),
+        verify_by=_due(order, fact.verify_by, fact.occurred_at + _hours(policy.verify_hours)),
+    )
+    return event, ("overpaid",) if overpaid else ()
 
 
 def _checked_amount(order: Order, fact: e.Paid | e.Refunded) -> int:
@@ -76,10 +79,10 @@ def _checked_amount(order: Order, fact: e.Paid | e.Refunded) -> int:
     return money.parse(fact.amount, order.currency)
 
 
-def _account_amount(fact: e.Paid | e.Refunded) -> Changes:
+def _account_amount(fact: e.Paid | e.Refunded) -> str | None:
     """Return what the bank showed with its currency's decimals; one without the other is refused (R11)."""
     if fact.account_amount is None and fact.account_currency is None:
-        return {}
+        return None
     if fact.account_amount is None or fact.account_currency is None:
         raise Refused(
             "R11",
@@ -88,87 +91,85 @@ def _account_amount(fact: e.Paid | e.Refunded) -> Changes:
             hint="give both or neither",
         )
     shown = money.parse(fact.account_amount, fact.account_currency, "account_amount")
-    return {"account_amount": money.text(shown, fact.account_currency)}
+    return money.text(shown, fact.account_currency)
 
 
-def _while_open(order: Order, due: datetime) -> datetime | None:
-    """Return the due date, or None on a closed base: there only the closing windows run."""
-    return None if order.base == "closed" else due
-
-
-def _verified(order: Order, fact: e.Verified, policy: Policy) -> Completion:
+def _verified(order: Order, fact: e.Verified, actor: e.Actor, policy: Policy) -> Completion:
     usual = fact.occurred_at + _days(order.processing_days or policy.ship_days)
     flags = ("underpaid",) if order.paid < order.amount else ()
-    return {"ship_by": _due(fact.ship_by, _while_open(order, usual))}, flags
+    return replace(fact, actor=actor, ship_by=_due(order, fact.ship_by, usual)), flags
 
 
-def _processing_extended(order: Order, fact: e.ProcessingExtended, policy: Policy) -> Completion:
+def _processing_extended(order: Order, fact: e.ProcessingExtended, actor: e.Actor, policy: Policy) -> Completion:
     current = order.ship_by or fact.occurred_at + _days(order.processing_days or policy.ship_days)
-    return {"ship_by": _due(fact.ship_by, _while_open(order, current + _days(fact.days)))}, ()
+    return replace(fact, actor=actor, ship_by=_due(order, fact.ship_by, current + _days(fact.days))), ()
 
 
-def _cancel_requested(order: Order, fact: e.CancelRequested, policy: Policy) -> Completion:
-    return {"answer_by": _due(fact.answer_by, fact.occurred_at + _days(policy.answer_days))}, ()
+def _cancel_requested(order: Order, fact: e.CancelRequested, actor: e.Actor, policy: Policy) -> Completion:
+    answer_by = _due(order, fact.answer_by, fact.occurred_at + _days(policy.answer_days))
+    return replace(fact, actor=actor, answer_by=answer_by), ()
 
 
-def _shipped(order: Order, fact: e.Shipped, policy: Policy) -> Completion:
+def _shipped(order: Order, fact: e.Shipped, actor: e.Actor, policy: Policy) -> Completion:
     """Start the protection with the first parcel only (R18)."""
     usual = None
     if order.protected_until is None:
-        usual = _while_open(order, fact.occurred_at + _days(order.protection_days or policy.protection_days))
-    return {"protected_until": _due(fact.protected_until, usual)}, _tracking_flag(fact.tracking)
+        usual = fact.occurred_at + _days(order.protection_days or policy.protection_days)
+    until = _due(order, fact.protected_until, usual)
+    return replace(fact, actor=actor, protected_until=until), _tracking_flag(fact.tracking)
 
 
-def _tracked(order: Order, fact: e.Scanned | e.CancelDeclined, policy: Policy) -> Completion:
-    return {}, _tracking_flag(fact.tracking)
+def _tracked(order: Order, fact: e.Scanned | e.CancelDeclined, actor: e.Actor, policy: Policy) -> Completion:
+    return replace(fact, actor=actor), _tracking_flag(fact.tracking)
 
 
 def _tracking_flag(tracking: str | None) -> tuple[str, ...]:
     return ("tracking-check-digit",) if tracking is not None and wrong_check_digit(tracking) else ()
 
 
-def _delivered(order: Order, fact: e.DeliveryScan, policy: Policy) -> Completion:
+def _delivered(order: Order, fact: e.DeliveryScan, actor: e.Actor, policy: Policy) -> Completion:
     """Cut the protection to a few days after the scan: whoever did not get the parcel must dispute before."""
     cut = fact.occurred_at + _days(policy.protection_after_scan_days)
     if order.protected_until is not None:
         cut = min(cut, order.protected_until)
-    until = _due(fact.protected_until, _while_open(order, cut))
-    return {"protected_until": until}, _tracking_flag(fact.tracking)
+    until = _due(order, fact.protected_until, cut)
+    return replace(fact, actor=actor, protected_until=until), _tracking_flag(fact.tracking)
 
 
-def _protection_extended(order: Order, fact: e.ProtectionExtended, policy: Policy) -> Completion:
+def _protection_extended(order: Order, fact: e.ProtectionExtended, actor: e.Actor, policy: Policy) -> Completion:
     usual = fact.occurred_at + _days(order.protection_days or policy.protection_days)
     current = order.protected_until or usual
-    return {"protected_until": _due(fact.protected_until, _while_open(order, current + _days(fact.days)))}, ()
+    until = _due(order, fact.protected_until, current + _days(fact.days))
+    return replace(fact, actor=actor, protected_until=until), ()
 
 
-def _dispute_opened(order: Order, fact: e.DisputeOpened, policy: Policy) -> Completion:
-    if fact.claim is None:
-        return {}, ()
-    return {"claim": money.text(money.parse(fact.claim, order.currency, "claim"), order.currency)}, ()
+def _dispute_opened(order: Order, fact: e.DisputeOpened, actor: e.Actor, policy: Policy) -> Completion:
+    claim = fact.claim and money.text(money.parse(fact.claim, order.currency, "claim"), order.currency)
+    return replace(fact, actor=actor, claim=claim), ()
 
 
-def _frozen(order: Order, fact: e.Frozen, policy: Policy) -> Completion:
-    return {"review_by": _due(fact.review_by, fact.occurred_at + _days(policy.review_days))}, ()
+def _frozen(order: Order, fact: e.Frozen, actor: e.Actor, policy: Policy) -> Completion:
+    review_by = _due(order, fact.review_by, fact.occurred_at + _days(policy.review_days))
+    return replace(fact, actor=actor, review_by=review_by), ()
 
 
-def _confirmed(order: Order, fact: e.Confirmed, policy: Policy) -> Completion:
+def _confirmed(order: Order, fact: e.Confirmed, actor: e.Actor, policy: Policy) -> Completion:
     to_seller = order.escrow
     if fact.to_seller is not None:
         to_seller = money.parse(fact.to_seller, order.currency, "to_seller", zero=True)
         _must_empty_escrow(order, to_seller)
-    return _closing(order, fact, policy, to_buyer=0, to_seller=to_seller), ()
+    return replace(fact, actor=actor, **_closing(order, fact, policy, to_buyer=0, to_seller=to_seller)), ()
 
 
-def _closed_by_security(order: Order, fact: e.ClosedBySecurity, policy: Policy) -> Completion:
+def _closed_by_security(order: Order, fact: e.ClosedBySecurity, actor: e.Actor, policy: Policy) -> Completion:
     to_buyer = order.escrow
     if fact.to_buyer is not None:
         to_buyer = money.parse(fact.to_buyer, order.currency, "to_buyer", zero=True)
         _must_empty_escrow(order, to_buyer)
-    return _closing(order, fact, policy, to_buyer=to_buyer, to_seller=0), ()
+    return replace(fact, actor=actor, **_closing(order, fact, policy, to_buyer=to_buyer, to_seller=0)), ()
 
 
-def _closed(order: Order, fact: e.Closed, policy: Policy) -> Completion:
+def _closed(order: Order, fact: e.Closed, actor: e.Actor, policy: Policy) -> Completion:
     """Send the money where the reason says (R15), unless the fact gives amounts (R15a)."""
     reason = fact.reason or "unknown"
     to_buyer, to_seller = _given(order, fact)
@@ -185,7 +186,8 @@ def _closed(order: Order, fact: e.Closed, policy: Policy) -> Completion:
         _must_empty_escrow(order, to_buyer + to_seller)
     elif to_buyer + to_seller > order.escrow:
         raise _more_than_there_is(order)
-    return _closing(order, fact, policy, to_buyer=to_buyer, to_seller=to_seller) | {"reason": reason}, ()
+    changes = _closing(order, fact, policy, to_buyer=to_buyer, to_seller=to_seller)
+    return replace(fact, actor=actor, reason=reason, **changes), ()
 
 
 def _given(order: Order, fact: e.Closed) -> tuple[int | None, int | None]:
@@ -222,7 +224,7 @@ def _held(order: Order) -> str:
     return f"{amount(order.escrow)} is in escrow and {amount(order.to_seller)} with the seller"
 
 
-def _dispute_resolved(order: Order, fact: e.DisputeResolved, policy: Policy) -> Completion:
+def _dispute_resolved(order: Order, fact: e.DisputeResolved, actor: e.Actor, policy: Policy) -> Completion:
     """Split escrow as decided; a buyer who won gets the seller's money back too (R16)."""
     to_buyer = _awarded(order, fact)
     to_seller = order.escrow - to_buyer
@@ -247,7 +249,7 @@ def _dispute_resolved(order: Order, fact: e.DisputeResolved, policy: Policy) -> 
             why=f"{_held(order)}; buyer-won leaves the seller none of escrow, seller-won the buyer (R15a)",
             hint="say --outcome partial if both got a part, or leave the amounts out",
         )
-    return _closing(order, fact, policy, to_buyer=to_buyer, to_seller=to_seller), ()
+    return replace(fact, actor=actor, **_closing(order, fact, policy, to_buyer=to_buyer, to_seller=to_seller)), ()
 
 
 def _awarded(order: Order, fact: e.DisputeResolved) -> int:
@@ -269,18 +271,21 @@ def _awarded(order: Order, fact: e.DisputeResolved) -> int:
 def _closing(order: Order, fact: Closing, policy: Policy, *, to_buyer: int, to_seller: int) -> Changes:
     """Return the amounts, the refund's date and the windows of a closing; a zero amount is left out."""
     changes: Changes = {
-        "dispute_until": _due(fact.dispute_until, _window(fact, _dispute_days(fact, policy))),
-        "feedback_until": _due(fact.feedback_until, _window(fact, _feedback_days(order, fact, policy))),
+        "dispute_until": _window(fact, fact.dispute_until, _dispute_days(fact, policy)),
+        "feedback_until": _window(fact, fact.feedback_until, _feedback_days(order, fact, policy)),
     }
     if not isinstance(fact, e.Confirmed):
         changes["to_buyer"] = money.text(to_buyer, order.currency) if to_buyer else None
-        changes["refund_by"] = _due(fact.refund_by, _refund_by(fact, policy) if to_buyer else None)
+        changes["refund_by"] = _refund_by(fact, policy) if to_buyer or fact.refund_by else None
     if not isinstance(fact, e.ClosedBySecurity):
         changes["to_seller"] = money.text(to_seller, order.currency) if to_seller else None
     return changes
 
 
-def _window(fact: Closing, days: int) -> datetime | None:
+def _window(fact: Closing, given: datetime | None, days: int) -> datetime | None:
+    """Return when a window after closing ends: as given, else after so many days; none opens for no days."""
+    if given is not None:
+        return given.astimezone(UTC)
     return fact.occurred_at + _days(days) if days else None
 
 
@@ -296,14 +301,16 @@ def _feedback_days(order: Order, fact: Closing, policy: Policy) -> int:
     return policy.feedback_days if order.delivered or order.confirmed or type(fact) is e.Confirmed else 0
 
 
-def _refund_by(fact: Closing, policy: Policy) -> datetime:
-    if type(fact) is e.ClosedBySecurity:
+def _refund_by(fact: e.Closed | e.ClosedBySecurity | e.DisputeResolved, policy: Policy) -> datetime:
+    if fact.refund_by is not None:
+        return fact.refund_by.astimezone(UTC)
+    if isinstance(fact, e.ClosedBySecurity):
         return policy.business_days_after(fact.occurred_at, policy.security_refund_business_days)
-    days = policy.dispute_refund_days if type(fact) is e.DisputeResolved else policy.refund_days
-    return fact.occurred_at + _days(days)
+    resolved = isinstance(fact, e.DisputeResolved)
+    return fact.occurred_at + _days(policy.dispute_refund_days if resolved else policy.refund_days)
 
 
-def _refunded(order: Order, fact: e.Refunded, policy: Policy) -> Completion:
+def _refunded(order: Order, fact: e.Refunded, actor: e.Actor, policy: Policy) -> Completion:
     """Complete a refund that arrived; what nobody had decided is taken from escrow, then from the seller (R17)."""
     amount = _checked_amount(order, fact)
     if amount > order.paid - order.refunded:
@@ -326,26 +333,28 @@ def _refunded(order: Order, fact: e.Refunded, policy: Policy) -> Completion:
                 why=f"only what nobody had decided before moves with the arrival: {to_buyer} {order.currency} (R17)",
                 hint=f"leave {name} out",
             )
-    changes = {
-        "amount": money.text(amount, order.currency),
-        "currency": order.currency,
-        "to_buyer": to_buyer if undecided else None,
-        "to_seller": to_seller if clawed_back else None,
-        **_account_amount(fact),
-    }
-    return changes, ("undecided-refund",) if undecided else ()
+    event = replace(
+        fact,
+        actor=actor,
+        amount=money.text(amount, order.currency),
+        currency=order.currency,
+        account_amount=_account_amount(fact),
+        to_buyer=to_buyer if undecided else None,
+        to_seller=to_seller if clawed_back else None,
+    )
+    return event, ("undecided-refund",) if undecided else ()
 
 
-def _refund_failed(order: Order, fact: e.RefundFailed, policy: Policy) -> Completion:
-    return {}, () if order.pending > 0 else ("no-refund",)
+def _refund_failed(order: Order, fact: e.RefundFailed, actor: e.Actor, policy: Policy) -> Completion:
+    return replace(fact, actor=actor), () if order.pending > 0 else ("no-refund",)
 
 
-def _feedback_left(order: Order, fact: e.FeedbackLeft, policy: Policy) -> Completion:
+def _feedback_left(order: Order, fact: e.FeedbackLeft, actor: e.Actor, policy: Policy) -> Completion:
     in_window = order.feedback_until is not None and fact.occurred_at <= order.feedback_until
-    return {}, ("after-window",) if order.base == "closed" and not in_window else ()
+    return replace(fact, actor=actor), ("after-window",) if order.base == "closed" and not in_window else ()
 
 
-COMPLETE: dict[type[e.Event], Callable[[Order, Any, Policy], Completion]] = {
+COMPLETE: dict[type[e.Event], Callable[[Order, Any, e.Actor, Policy], Completion]] = {
     e.Placed: _placed,
     e.Paid: _paid,
     e.Verified: _verified,

@@ -249,10 +249,9 @@ def _complete(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> tup
     if complete is None:
         return replace(fact, actor=actor), ()
     try:
-        changes, flags = complete(order, fact, policy)
+        return complete(order, fact, actor, policy)
     except OverflowError:
         raise _out_of_range() from None
-    return replace(fact, actor=actor, **changes), flags
 
 
 def _status_after(order: Order, kind: type[e.Event], base: str) -> str:
