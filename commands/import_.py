@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 import typer
 
-from commands import clock, context, lines, progress
+from commands import clock, context, lines, output, progress
 from ledger.errors import BadInput, LedgerError, StorageFailed, Usage
 from ledger.formats.facts import Reject
 from ledger.importing import Line, Summary
@@ -69,6 +69,8 @@ def command(
             if sort or ((atomic or dry_run) and total is None):
                 # An import at once holds the lock from its first line to its last: nothing slow may feed it.
                 given = lines.spooled(given, sort=sort)
+                if signals.stopped():
+                    given = iter(())  # half of a log in another order is not what was meant
             summary = ledger.import_facts(
                 given,
                 now=clock.now,
@@ -83,6 +85,8 @@ def command(
         except LedgerError as stopped_by:
             summary, error = shown.summary, stopped_by
         refused.close()
+    if summary is None and output is not None:
+        summary = Summary()  # a script reads the counts, whatever came between
     if summary is not None:
         tell = _tell_json if output in ("json", "jsonl") else _tell
         tell(summary, refused, time.monotonic() - began, dry_run=dry_run)
@@ -137,6 +141,7 @@ class Rejects:
             return
         with self._failures():
             if self._file is None:
+                self.path.parent.mkdir(mode=0o700, exist_ok=True)
                 self._file = open(self.path, "wb", opener=_private)  # noqa: SIM115 - `close` closes it
                 self.written = True
             self._file.write(msgspec.json.encode(reject) + b"\n")
@@ -171,7 +176,7 @@ def _rejects_path(ledger: "Ledger", named: Path | None, inputs: list[Path], *, d
     if named is not None:
         if any(named.exists() and file.exists() and named.samefile(file) for file in inputs):
             raise Usage(f"--rejects {named} is one of the files to import", hint="name another file")
-        return named
+        return output.not_a_ledgers_own(named)
     if dry_run:
         return None
     stamp = f"{clock.now():%Y%m%dT%H%M%S.%fZ}"

@@ -15,7 +15,7 @@ from typer._click import Command, Context
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption, UsageError
 from typer.core import TyperGroup
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, Usage
 
 VERBS = (
     "init",
@@ -76,9 +76,12 @@ def orderledger(
 
 def main() -> int:
     """Run the command line of this process and give its exit code."""
+    if not _has_streams():
+        return 7
     # A command is short: looking for garbage while modules load, and once more at the end, takes a tenth of its time.
     gc.set_threshold(20_000, 20, 20)
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     code = run(sys.argv[1:])
     if "duckdb" not in sys.modules:  # what is left to it uncollected, it reports as leaked
         gc.freeze()
@@ -88,6 +91,7 @@ def main() -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give the exit code; whatever went wrong is on stderr in at most three lines."""
     try:
+        _check_text(arguments)
         code = _invoke(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -98,16 +102,27 @@ def run(arguments: Sequence[str]) -> int:
         code = error.exit_code
     except UsageError as error:
         code = _explain_usage(error)
-    except UnicodeEncodeError:
-        _explain("an argument is not valid UTF-8", hint="type it in UTF-8")
-        code = 2
     except KeyboardInterrupt:
-        code = 130
+        code = Interrupted.code
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # DuckDB's word for a signal that came while it was at work
+            raise
+        code = Interrupted.code
     except OSError as error:
         _discard_output()
         _explain(f"cannot read or write: {error.strerror or error}", str(error.filename or ""))
         code = 7
     return code
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse arguments that are not UTF-8, but for the names of files that are there."""
+    for argument in arguments:
+        if not argument.isascii() and not os.path.exists(argument.rpartition("=")[2]):
+            try:
+                argument.encode()
+            except UnicodeEncodeError:
+                raise Usage("an argument is not valid UTF-8", hint="type it in UTF-8") from None
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -122,8 +137,36 @@ def _invoke(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM came; `code` is the exit code a shell expects then."""
+
+    code = 130
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    Interrupted.code = 128 + number
+    raise Interrupted
+
+
+def _has_streams() -> bool:
+    """Tell whether stdout can be written to; a closed stdin becomes one that cannot be read.
+
+    Otherwise the next file that is opened would take the place of the closed one.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it stays as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - the same
+    if sys.stdout is None:
+        sys.stdout = sys.stderr
+        _explain("stdout is closed, so nothing was done", hint="let it go somewhere, such as >/dev/null")
+        return False
+    return True
 
 
 def _discard_output() -> None:

@@ -64,6 +64,8 @@ def choose(
 
     Raises Usage for a format that does not exist, that the command does not have, or that needs a file.
     """
+    if to is not None:
+        not_a_ledgers_own(to)
     screen = None if to else _screen(no_color)
     name = output or (_by_ending(to, pipe) if to else "table" if screen else pipe)
     if name not in (only.split() or FORMATS):
@@ -71,6 +73,18 @@ def choose(
     if name == "parquet" and to is None:
         raise Usage("parquet is written to a file only", hint="say where with --to FILE.parquet")
     return Target(name, to, screen, tz)
+
+
+def not_a_ledgers_own(path: Path) -> Path:
+    """Give the path back; Usage when a file of that name is a ledger's own."""
+    real = path.resolve()
+    own_folder = (
+        real.parent.name in ("events", "checkpoints", "cache") and (real.parent.parent / "ledger.toml").exists()
+    )
+    own_file = real.name in ("ledger.toml", "policy.toml", "lock") and (real.parent / "ledger.toml").exists()
+    if own_folder or own_file:
+        raise Usage(f"{path} is a ledger's own file", why="nothing else may write there", hint="name another place")
+    return path
 
 
 def _by_ending(to: Path, pipe: str) -> str:

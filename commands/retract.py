@@ -9,6 +9,7 @@ from commands import clock, context
 from commands.record import append
 from ledger.errors import Refused
 from ledger.events import Actor, Retracted
+from ledger.order import fold
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
@@ -44,7 +45,9 @@ def command(
 
 def _version(ledger: "Ledger", order_id: str, at: datetime, why: str) -> int:
     """Find the version to take back: the latest in force, or the one that this very retraction took back."""
-    order = ledger.order(order_id)
+    order = fold(order_id, ledger.history(order_id))
+    if not order.history:
+        raise Refused("R7", f"unknown order {order_id}: there is nothing to take back", hint="check the order id")
     for line in reversed(order.history):
         event = line.event
         if isinstance(event, Retracted) and event.occurred_at == at and event.why == why:

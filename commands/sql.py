@@ -1,5 +1,6 @@
 """`orderledger sql`: one's own questions to the public relations."""
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ def command(
 
     Example: orderledger sql "SELECT seller, count(*) AS orders FROM orders GROUP BY seller ORDER BY orders DESC"
     """
+    if math.isnan(timeout):
+        raise Usage("nan is no time", hint="give seconds, such as --timeout 30")
     text = _text(query, file)
     given = dict(map(_parameter, parameters or []))
     zone = clock.zone(tz)

@@ -16,7 +16,7 @@ from ledger.disk import Disk, write_all
 from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConflict
 from ledger.formats.facts import Reject
 from ledger.importing import Import, Line, Summary
-from ledger.index import LAG_BYTES, Index, Mismatch, lines_of
+from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
 from ledger.order import Order, as_believed, fold
 from ledger.policy import Policy, load
 from ledger.same import already_recorded
@@ -89,7 +89,10 @@ class Ledger:
         """Open a ledger folder; Damaged where there is none, it is of a newer format, or not mine."""
         config = _read_config(path)
         overrides = path / "policy.toml"
-        return cls(path, config, load(config.policy, overrides.read_bytes() if overrides.exists() else None))
+        try:
+            return cls(path, config, load(config.policy, overrides.read_bytes() if overrides.exists() else None))
+        except Usage as error:
+            raise Damaged(f"{path}/ledger.toml is damaged: {error.what}", hint=error.hint) from None
 
     def history(self, order_id: str) -> list[e.Recorded]:
         """Return every line of an order, oldest first; none when nobody ever placed it."""
@@ -190,7 +193,12 @@ class Ledger:
         with self.store.lock(wait):
             self.store.ready()
             shutil.rmtree(self.path / "cache", ignore_errors=True)
-            self.index.rebuild(self.store)
+            try:
+                self.index.rebuild(self.store)
+            except IndexFailed as error:
+                raise StorageFailed(
+                    str(error), why="the log itself is as it was", hint="see to the folder cache/"
+                ) from None
 
 
 def _again(order: Order, recorded: e.Recorded) -> Receipt:

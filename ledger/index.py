@@ -55,6 +55,7 @@ class _Key(msgspec.Struct, gc=False):
 class _Line(msgspec.Struct, gc=False):
     """The fields of a line that the index needs."""
 
+    seq: int
     event: _Key
 
 
@@ -186,7 +187,9 @@ class Index:
 
     def order_ids(self, store: EventStore, prefix: str, limit: int) -> list[str]:
         """Up to `limit` orders whose ids begin so, to complete what somebody types; an unreadable file knows none."""
-        found = {order_id for _, line in self.lag(store) if (order_id := _order_id(line)).startswith(prefix)}
+        found = {
+            order_id for _, line in self.lag(store) if (order_id := _parsed(line).event.order_id).startswith(prefix)
+        }
         if self._db is not None:
             with suppress(sqlite3.Error):
                 rows = self._db.execute(_BEGINNING, (prefix, prefix + "\U0010ffff", limit))
@@ -278,9 +281,17 @@ class Index:
     def _read(self, store: EventStore) -> None:
         """Index every line after the reach."""
         failed = None
+        due = None
         for ordinal in range(segment_of(self.reach), len(self._snapshot.files)):
             for at, line in store.lines(max(self.reach, position(ordinal, 0)), self._snapshot.until(ordinal)):
-                self._pending[_order_id(line)].append(at)
+                found = _parsed(line)
+                due = self._snapshot.files[ordinal].first_seq if at == position(ordinal, 0) else due
+                if found.seq != (due or found.seq):
+                    raise Damaged(
+                        f"the log has seq {found.seq} where {due} is due", why="lines are missing", hint=REPAIR
+                    )
+                due = found.seq + 1
+                self._pending[found.event.order_id].append(at)
                 self._count += 1
                 if self._count >= self._flush_events:
                     self._cover(store, at + len(line) + 1)
@@ -327,11 +338,11 @@ class Index:
         self._count = 0
 
 
-def _order_id(line: bytes) -> str:
-    """The order of a line; Damaged when the line is."""
+def _parsed(line: bytes) -> _Line:
+    """What the index needs of a line; Damaged when the line is."""
     check_crc(line)
     try:
-        return _LINE.decode(line).event.order_id
+        return _LINE.decode(line)
     except msgspec.DecodeError as error:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
 

@@ -334,6 +334,13 @@ class EventStore:
         """
         assert self._locked
         try:
+            files = self._files()
+            if files and not files[-1].size:
+                self.disk.unlink(files[-1].path)
+                self.disk.sync_folder(self.events_dir)
+                return (
+                    f"{files[-1].path.name} was empty and is removed; what it may have held is not in the log any more"
+                )
             self._mended()
             damage = self.first_damage()
             if damage is None:

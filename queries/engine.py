@@ -149,7 +149,8 @@ class Relations:
         paths = _readable(self._snapshot.files, self._private)
         con = sandbox.connect(paths, spill=self._private / "spill", memory=self._memory)
         try:
-            _create(con, paths, self._moment)
+            with sandbox.limits(con, None):
+                _create(con, paths, self._moment)
             sandbox.lock(con)
         except BaseException:
             con.close()

@@ -49,7 +49,8 @@ def fact_lines(map_path: Path, tables: Mapping[str, Path]) -> Iterator[bytes]:
             with sandbox.limits(con, None):
                 yield from _lines(con, map_path, sql, paths)
         except duckdb.Error as error:
-            raise BadInput(f"the map {map_path} stopped", why=sandbox.one_line(error)) from error
+            told = "; ".join(line.strip() for line in str(error).splitlines()[:3])
+            raise BadInput(f"the map {map_path} stopped", why=told) from error
         finally:
             con.close()
 
