@@ -126,7 +126,7 @@ class Lines:
             yield batch
 
     def _read(self) -> Iterator[tuple[bytes, "Recorded"]]:
-        from ledger.store import decode
+        from ledger.line import decode
 
         for at, line in self.store.lines(self._next):
             if self.wanted.maybe(line):
@@ -138,7 +138,7 @@ class Lines:
 
 def _start(store: "EventStore", since_seq: int) -> int:
     """Find the position of the segment that has this seq; the lines before it need not be read."""
-    from ledger.store import position
+    from ledger.segments import position
 
     before = [ordinal for ordinal, file in enumerate(store.snapshot().files) if file.first_seq <= since_seq]
     return position(before[-1], 0) if before else 0

@@ -56,7 +56,7 @@ def _portable(value: Any) -> Any:
 
 def _columns() -> list[tuple[str, str, str]]:
     """List the columns of the public relations, found by asking for none of their rows."""
-    from ledger.store import Snapshot
+    from ledger.segments import Snapshot
     from queries.engine import VIEWS, open_relations
     from queries.moment import Moment
 

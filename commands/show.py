@@ -73,6 +73,6 @@ def as_data(order: "Order", timers: "list[Timer]") -> dict[str, Any]:
 
 def line_as_data(line: "Recorded") -> Any:
     """Give a line of the log as values."""
-    from ledger.store import encode
+    from ledger.line import encode
 
     return json.loads(encode(msgspec.structs.replace(line, crc="")))

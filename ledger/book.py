@@ -16,11 +16,12 @@ from ledger.disk import Disk, write_all
 from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConflict
 from ledger.formats.facts import Reject
 from ledger.importing import Import, Line, Summary
-from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
+from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_before_damage, lines_of
+from ledger.line import encode
 from ledger.order import Order, as_believed, fold
 from ledger.policy import Policy, load
 from ledger.same import already_recorded
-from ledger.store import EventStore, encode
+from ledger.store import EventStore
 from ledger.writer import Writer
 
 FORMAT = 1
@@ -52,13 +53,18 @@ class Receipt(Struct, frozen=True):
 
 
 class Ledger:
-    """One ledger folder, opened. `warnings` is what a command should say on stderr when it is done."""
+    """One ledger folder, opened.
+
+    `warnings` is what a command should say on stderr when it is done. `damage` is set once an order's history ended
+    before a damaged line of the log.
+    """
 
     def __init__(self, path: Path, config: Config, policy: Policy) -> None:
         self.path = path
         self.config = config
         self.policy = policy
         self.warnings: list[str] = []
+        self.damage: Damaged | None = None
         self.store = EventStore(path, segment_bytes=config.segment_bytes)
         self.index = Index(path / "cache" / "index.sqlite")
 
@@ -95,14 +101,22 @@ class Ledger:
             raise Damaged(f"{path}/ledger.toml is damaged: {error.what}", hint=error.hint) from None
 
     def history(self, order_id: str) -> list[e.Recorded]:
-        """Return every line of an order, oldest first; none when nobody ever placed it."""
+        """Return every line of an order, oldest first, up to where the log is damaged; none when nobody placed it."""
         self.index.look(self.store)
         try:
             return lines_of(self.store, self.index, order_id)
         except Mismatch:
-            return lines_of(self.store, None, order_id)
+            return self._search(order_id)
         finally:
             self.index.close()
+
+    def _search(self, order_id: str) -> list[e.Recorded]:
+        """Look through the whole log."""
+        try:
+            return lines_of(self.store, None, order_id)
+        except Damaged as damaged:
+            self.damage = damaged
+            return lines_before_damage(self.store, order_id)
 
     def order_ids(self, prefix: str, limit: int = 50) -> list[str]:
         """Return up to `limit` orders whose ids begin so."""

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from ledger.errors import StorageFailed
 from ledger.events import Recorded
-from ledger.store import EventStore, decode
+from ledger.line import decode
+from ledger.store import EventStore
 
 KEEP_LINES = 16384
 

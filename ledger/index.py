@@ -18,7 +18,9 @@ import msgspec
 from ledger.disk import REPAIR
 from ledger.errors import Damaged
 from ledger.events import Recorded
-from ledger.store import EventStore, Position, Snapshot, check_crc, decode, offset_of, position, segment_of
+from ledger.line import check_crc, decode
+from ledger.segments import Position, Snapshot, offset_of, position, segment_of
+from ledger.store import EventStore
 
 Covered = dict[int, tuple[int, int]]
 """Per segment's ordinal the bytes indexed and the CRC-32 of the last line of them."""
@@ -370,7 +372,7 @@ def lines_of(store: EventStore, index: Index | None, order_id: str) -> list[Reco
     """
     try:
         found = [decode(store.read_line(at)) for at in index.positions(order_id)] if index else []
-        needle = b'"order_id":' + msgspec.json.encode(order_id)
+        needle = _needle(order_id)
         found += [decode(line) for _, line in (index.lag(store) if index else store.lines()) if needle in line]
         if any(line.event.order_id != order_id or line.version != n for n, line in enumerate(found, 1)):
             why = "they are not versions 1, 2, 3 … of it"
@@ -380,3 +382,19 @@ def lines_of(store: EventStore, index: Index | None, order_id: str) -> list[Reco
             raise
         raise Mismatch(str(error)) from error
     return found
+
+
+def lines_before_damage(store: EventStore, order_id: str) -> list[Recorded]:
+    """An order's lines in version order, up to the first that is damaged or missing; the whole log is searched."""
+    found: list[Recorded] = []
+    needle = _needle(order_id)
+    with suppress(Damaged):
+        for _, line in store.lines():
+            if needle in line and (recorded := decode(line)).version == len(found) + 1:
+                found.append(recorded)
+    return found
+
+
+def _needle(order_id: str) -> bytes:
+    """The bytes that every line of an order has."""
+    return b'"order_id":' + msgspec.json.encode(order_id)

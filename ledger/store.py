@@ -1,7 +1,6 @@
 """The event store: the log's segments, its lock, durable appends and repair. Nothing else writes the log.
 
-A position is one int: the segment's ordinal (0 for the first) << 40 | the byte offset in it. Lines are handed out
-without their newline. Nothing here holds more than one block of the log in memory.
+Lines are handed out without their newline. Nothing here holds more than one block of the log in memory.
 """
 
 import fcntl
@@ -11,12 +10,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
-from zlib import crc32
-
-import msgspec
 
 from ledger.disk import (
     BLOCK_BYTES,
@@ -37,116 +31,22 @@ from ledger.disk import (
     write_all,
 )
 from ledger.errors import Damaged, Locked, StorageFailed
-from ledger.events import Recorded
+from ledger.line import decode
+from ledger.segments import (
+    OFFSET_BITS,
+    OFFSET_MASK,
+    Damage,
+    End,
+    Position,
+    Snapshot,
+    gap_before,
+    last_seq,
+    position,
+)
 
-Position = int
-
-OFFSET_BITS = 40
-OFFSET_MASK = (1 << OFFSET_BITS) - 1
 POLL_SECONDS = 0.005
 
 _NAME = re.compile(r"[0-9]{12}\.jsonl")
-_SEQ = re.compile(rb'\{"seq":([0-9]+),')
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(Recorded)
-
-
-def encode(recorded: Recorded) -> bytes:
-    """One line of the log with its CRC and newline; `recorded.crc` must be empty."""
-    body = _ENCODER.encode(recorded)[:-1]
-    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
-
-
-def check_crc(line: bytes) -> None:
-    """Damaged when a line (without newline) does not match its CRC."""
-    if line[-18:] != b',"crc":"%08x"}' % crc32(line[:-18]):
-        raise Damaged("a line of the log is damaged", why="its bytes do not match its CRC", hint=REPAIR)
-
-
-def decode(line: bytes) -> Recorded:
-    """The event on a line (without newline), checked against its CRC and the schema; Damaged otherwise."""
-    check_crc(line)
-    try:
-        return _DECODER.decode(line)
-    except msgspec.DecodeError as error:
-        raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
-
-
-def last_seq(file: LogFile) -> int | None:
-    """The seq of a segment's last line, not checked any further; None when there is no such line."""
-    fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        found = _SEQ.match(line_before(fd, file.size, file.path)) if file.size else None
-    except Damaged:
-        return None
-    finally:
-        os.close(fd)
-    return int(found[1]) if found else None
-
-
-def _gap_before(file: LogFile) -> Damaged:
-    return Damaged(
-        f"the log is damaged: {file.path.name} does not follow on the segment before it",
-        why=f"lines before seq {file.first_seq} are missing",
-        hint="bring the missing segments back from a backup",
-    )
-
-
-class Snapshot(NamedTuple):
-    """The log as it stood at one moment: its segments in order, each up to its last newline.
-
-    `damage` is set where a segment does not follow on the one before it; then only those before the gap are here.
-    """
-
-    files: tuple[LogFile, ...]
-    damage: Damaged | None = None
-
-    @property
-    def end(self) -> Position:
-        """The position after the last line."""
-        return position(len(self.files) - 1, self.files[-1].size) if self.files else 0
-
-    def until(self, ordinal: int) -> "Snapshot":
-        """The segments up to and with one."""
-        return Snapshot(self.files[: ordinal + 1])
-
-    def bytes_after(self, start: Position) -> int:
-        """How many bytes of lines follow a position."""
-        ordinal, offset = divmod(start, 1 << OFFSET_BITS)
-        return sum(file.size for file in self.files[ordinal:]) - offset
-
-
-class End(NamedTuple):
-    """The end of the log: the last line's seq and instant (0 and None when empty), and the position after it."""
-
-    seq: int
-    recorded_at: datetime | None
-    position: Position
-
-
-class Damage(NamedTuple):
-    """The first bad line: its segment cut before it, its ordinal, its line number (from 1), the seq due there."""
-
-    file: LogFile
-    ordinal: int
-    line: int
-    seq: int
-    problem: str
-
-
-def position(ordinal: int, offset: int) -> Position:
-    """The position of a byte offset in a segment."""
-    return ordinal << OFFSET_BITS | offset
-
-
-def segment_of(at: Position) -> int:
-    """The ordinal of a position's segment."""
-    return at >> OFFSET_BITS
-
-
-def offset_of(at: Position) -> int:
-    """The byte offset of a position in its segment."""
-    return at & OFFSET_MASK
 
 
 class EventStore:
@@ -176,7 +76,7 @@ class EventStore:
         """The complete lines of this moment; takes no lock. Damaged when the segments' names make no log."""
         files = self._complete()
         gap = self._first_gap(files)
-        return Snapshot(tuple(files)) if gap is None else Snapshot(tuple(files[:gap]), _gap_before(files[gap]))
+        return Snapshot(tuple(files)) if gap is None else Snapshot(tuple(files[:gap]), gap_before(files[gap]))
 
     def end(self) -> End:
         """Where the log ends at this moment; takes no lock. Damaged when the last line is or segments are missing."""
@@ -272,7 +172,7 @@ class EventStore:
             self._let_go()
             raise failed(error) from error
         if gap is not None:
-            raise _gap_before(files[gap])
+            raise gap_before(files[gap])
         last = decode(line)
         first = decode(line_at(fd, 0, tail.path))
         if first.seq != tail.first_seq:
@@ -520,7 +420,7 @@ class EventStore:
         os.chmod(keep.path, 0o600)
         source = self.disk.open(keep.path, os.O_RDWR)
         try:
-            target, moved = self._copy(source, keep, kind)
+            target, said = self._copy(source, keep, kind)
             if keep.size:
                 self.disk.truncate(source, keep.size)
                 self.disk.sync(source)
@@ -529,25 +429,26 @@ class EventStore:
         if not keep.size:
             self.disk.unlink(keep.path)
             self.disk.sync_folder(self.events_dir)
-        return f"{moved} bytes moved to rejects/{target.name}"
+        return f"{said} moved to rejects/{target.name}"
 
-    def _copy(self, source: int, keep: LogFile, kind: str) -> tuple[Path, int]:
-        """Copy a segment's end to a new file in rejects/ and sync it; the file and how many bytes."""
+    def _copy(self, source: int, keep: LogFile, kind: str) -> tuple[Path, str]:
+        """Copy a segment's end to a new file in rejects/ and sync it; the file and how much it holds."""
         self.rejects_dir.mkdir(mode=0o700, exist_ok=True)
         path = self.rejects_dir / f"{kind}-{keep.first_seq:012d}-{keep.size}"
         while path.exists():
             path = path.with_name(path.name + "-again")
         fd = self.disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        offset = keep.size
+        offset, lines = keep.size, 0
         try:
             while block := os.pread(source, BLOCK_BYTES, offset):
                 write_all(self.disk, fd, block)
                 offset += len(block)
+                lines += block.count(b"\n")
             self.disk.sync(fd)
         finally:
             self.disk.close(fd)
         self.disk.sync_folder(self.rejects_dir)
-        return path, offset - keep.size
+        return path, f"{lines} lines ({offset - keep.size} bytes)" if lines else f"{offset - keep.size} bytes"
 
 
 def _last(chunk: bytes) -> bytes:

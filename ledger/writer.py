@@ -11,8 +11,10 @@ from ledger.draft import DraftLines
 from ledger.errors import Locked
 from ledger.events import Recorded
 from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
+from ledger.line import encode
 from ledger.order import Order, evolve, fold
-from ledger.store import EventStore, Position, encode
+from ledger.segments import Position
+from ledger.store import EventStore
 
 T = TypeVar("T")
 

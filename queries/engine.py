@@ -20,7 +20,7 @@ from ledger.disk import LogFile
 from ledger.errors import Damaged, Usage
 from ledger.events import TYPES, Amount, Recorded
 from ledger.order import closure_reason
-from ledger.store import Damage, Snapshot
+from ledger.segments import Damage, Snapshot
 from queries import sandbox
 from queries.moment import Moment
 from queries.sandbox import Params

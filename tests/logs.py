@@ -9,8 +9,9 @@ from typing import Any
 from ledger.decide import Decision, decide
 from ledger.disk import LogFile
 from ledger.events import Fact, Recorded
+from ledger.line import encode
 from ledger.order import Order, evolve
-from ledger.store import Snapshot, encode
+from ledger.segments import Snapshot
 from queries.engine import Relations, open_relations
 from queries.moment import Moment
 from tests.scenario import NOW, POLICY, line_of

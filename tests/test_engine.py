@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from ledger import errors, money
 from ledger.disk import LogFile
 from ledger.events import TYPES, Recorded
+from ledger.line import encode
 from ledger.order import Order, as_believed, fold
-from ledger.store import Damage, Snapshot, encode
+from ledger.segments import Damage, Snapshot
 from queries import catalog
 from queries.engine import FIELD_TYPES, VIEWS, open_relations
 from queries.moment import Moment

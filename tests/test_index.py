@@ -12,7 +12,8 @@ from ledger import index as index_module
 from ledger.errors import Damaged
 from ledger.events import Noted, Recorded
 from ledger.index import Index, IndexFailed, Mismatch, lines_of
-from ledger.store import EventStore, encode
+from ledger.line import encode
+from ledger.store import EventStore
 
 T0 = datetime(2024, 3, 1, 10, tzinfo=UTC)
 

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from ledger.disk import Disk
 from ledger.errors import Damaged, Locked, StorageFailed
 from ledger.events import Noted, Recorded
-from ledger.store import EventStore, Snapshot, decode, encode, offset_of, position, segment_of
+from ledger.line import decode, encode
+from ledger.segments import Snapshot, offset_of, position, segment_of
+from ledger.store import EventStore
 
 T0 = datetime(2024, 3, 1, 10, 0, 2, 123456, tzinfo=UTC)
 
