@@ -619,7 +619,7 @@ def test_repair_moves_everything_from_the_first_bad_line(store: EventStore) -> N
     with segment(store).open("ab") as file:
         file.write(bad)
     said = repair(store)
-    assert f"{len(bad)} bytes moved to rejects/damaged-000000000001-{len(line(1))}" in said
+    assert f"2 lines ({len(bad)} bytes) moved to rejects/damaged-000000000001-{len(line(1))}" in said
     assert "line 2 (seq 2)" in said
     assert seqs(store) == [1]
     assert [path.read_bytes() for path in store.rejects_dir.iterdir()] == [bad]
