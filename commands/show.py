@@ -41,6 +41,8 @@ def command(
         render.text(target, tell(target, order, order.history, running, moment.now))
     else:
         render.record(target, as_data(order, running))
+    if ledger.damage is not None:
+        raise ledger.damage
 
 
 def as_data(order: "Order", timers: "list[Timer]") -> dict[str, Any]:

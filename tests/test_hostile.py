@@ -128,3 +128,11 @@ def test_folders_that_git_would_not_keep_are_made_again(cli: Cli, tmp_path: Path
     cli.ok("repair")
     cli.ok("rebuild")
     cli.ok("money")
+
+
+def test_show_tells_what_comes_before_the_damage_and_warns(cli: Cli) -> None:
+    cli.ok("record", "paid", "81", "--amount", "5", "--at", "2026-01-02")
+    segment(cli).write_bytes(segment(cli).read_bytes().replace(b'"paid"', b'"Paid"'))
+    answer = cli("show", "81")
+    assert (answer.code, "placed the order" in answer.out, "paid" in answer.err) == (5, True, False)
+    assert "damaged" in answer.err
