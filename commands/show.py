@@ -35,7 +35,8 @@ def command(
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="table", no_color=no_color, tz=zone, only="table json jsonl")
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
-    order = context.open_ledger(ctx).order(order_id, as_of=moment.as_of, known_at=moment.known_at)
+    ledger = context.open_ledger(ctx)
+    order = ledger.order(order_id, as_of=moment.as_of, known_at=moment.known_at)
     running = timers(order, moment.now)
     if target.format == "table":
         render.text(target, tell(target, order, order.history, running, moment.now))
