@@ -16,7 +16,7 @@ import duckdb
 from msgspec import inspect
 from msgspec.structs import fields
 
-from ledger.disk import LogFile
+from ledger.disk import LINE_BYTES_MAX, LogFile
 from ledger.errors import Damaged, Usage
 from ledger.events import TYPES, Amount, Recorded
 from ledger.order import closure_reason
@@ -28,8 +28,6 @@ from queries.sandbox import Params
 VIEWS = ("events", "postings", "closures", "orders")
 """The public relations, each after those it reads."""
 
-# A line of the log is an input line of at most 1 MiB, completed; JSON escapes may have grown it.
-_LINE_BYTES = 8 * 1024 * 1024
 _COPY_BYTES = 1024 * 1024
 _AMOUNT = get_args(Amount)[1].pattern
 
@@ -193,13 +191,14 @@ def view_sql(name: str) -> str:
 
 
 def _create(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], moment: Moment) -> None:
-    """Make the relations that the views read (log, clock, closing_types), then the views."""
-    con.execute(f"CREATE VIEW log AS {_log_sql(paths)}")
+    """Make what the views read, which is the schema `internal` and the relation `clock`, then the views."""
+    con.execute("CREATE SCHEMA internal")
+    con.execute(f"CREATE VIEW internal.log AS {_log_sql(paths)}")
     con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
     con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
-    con.execute("CREATE TABLE closing_types (type VARCHAR, reason VARCHAR)")
+    con.execute("CREATE TABLE internal.closing_types (type VARCHAR, reason VARCHAR)")
     for tag, reason in _closing_types().items():
-        con.execute("INSERT INTO closing_types VALUES (?, ?)", [tag, reason])
+        con.execute("INSERT INTO internal.closing_types VALUES (?, ?)", [tag, reason])
     for name in VIEWS:
         con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
 
@@ -232,7 +231,7 @@ def _log_sql(paths: Sequence[Path]) -> str:
         lines = (
             f"read_json([{', '.join(sandbox.literal(str(path)) for path in paths)}], format = 'newline_delimited', "
             f"compression = 'uncompressed', hive_partitioning = false, filename = false, "
-            f"maximum_object_size = {_LINE_BYTES}, columns = {{{columns}}})"
+            f"maximum_object_size = {LINE_BYTES_MAX}, columns = {{{columns}}})"
         )
     else:
         nothing = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in envelope.items())

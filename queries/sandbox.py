@@ -20,6 +20,7 @@ ZONED = "TIMESTAMP WITH TIME ZONE"
 _GLOB = frozenset("*?[")
 _INTERRUPT_SECONDS = 0.05
 _ONE_SELECT = "write one SELECT; nothing else is run here"
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY table_name"
 
 Params = Mapping[str, Any]
 
@@ -136,13 +137,22 @@ def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Sele
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as error:
-        raise Usage("the SQL cannot be run", why=one_line(error), hint=_ONE_SELECT) from error
+        raise Usage("the SQL cannot be run", why=one_line(error), hint=_suggestion(con, error)) from error
     return _unzoned(text, given, [row[0] for row in described], [row[1] for row in described])
 
 
 def one_line(error: Exception) -> str:
     """The first line of what DuckDB says."""
     return str(error).strip().partition("\n")[0]
+
+
+def _suggestion(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
+    """The columns or functions that DuckDB suggests; else the relations, since it also suggests tables of its own."""
+    for line in str(error).splitlines() if "Table with name" not in str(error) else ():
+        if line.startswith(("Did you mean", "Candidate ")):
+            return line.replace("Candidate bindings:", "the nearest columns:").replace("Candidate ", "the nearest ")
+    names = [name for (name,) in con.execute(_TABLES).fetchall()]
+    return f"the relations here are {', '.join(names)}" if names else "there are no relations here"
 
 
 def plain(params: Params) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from ledger import errors
 from queries import catalog, sandbox
-from queries.engine import Relations, open_relations
+from queries.engine import VIEWS, Relations, open_relations
 from queries.moment import Moment
 from tests import scenario as s
 from tests.logs import log_of, write
@@ -358,3 +358,31 @@ def test_an_audit_of_a_users_own_runs_in_the_sandbox(tmp_path: Path, ledger: Pat
 def test_names_and_texts_are_quoted() -> None:
     assert sandbox.literal("it's") == "'it''s'"
     assert sandbox.identifier('a"b') == '"a""b"'
+
+
+RELATIONS = "the relations here are clock, closures, events, orders, postings"
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("SELECT * FROM steps", RELATIONS),
+        ("SELECT * FROM log", RELATIONS),
+        ("SELECT * FROM 'orders.csv'", RELATIONS),
+        ("SELECT sellr FROM orders", 'the nearest columns: "seller"'),
+        ("SELECT odrers.seller FROM orders", 'the nearest tables: "orders"'),
+        ("SELECT coun(1) FROM orders", 'Did you mean "count'),
+        ("SELECT 1; SELECT 2", "write one SELECT"),
+        ("DROP TABLE clock", "write one SELECT"),
+    ],
+)
+def test_a_hint_says_what_there_is(sql: str, hint: str, found: Relations) -> None:
+    with pytest.raises(errors.Usage) as caught:
+        found.run_sandboxed(sql, {})
+    assert hint in caught.value.hint
+
+
+def test_only_public_relations_are_listed(found: Relations) -> None:
+    sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1"
+    assert found.run_sandboxed(sql, {}).rows == [(name,) for name in sorted(("clock", *VIEWS))]
+    assert found.run_sandboxed("SHOW TABLES", {}).rows == [(name,) for name in sorted(("clock", *VIEWS))]

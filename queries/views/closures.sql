@@ -15,7 +15,7 @@ closings AS (
         live.refund_by,
         lead(live.version) OVER (PARTITION BY live.order_id ORDER BY live.version) AS next_version
     FROM live
-    INNER JOIN closing_types ON closing_types.type = live.type
+    INNER JOIN internal.closing_types AS closing_types ON closing_types.type = live.type
 ),
 sums AS (
     SELECT

@@ -3,7 +3,7 @@
 -- A retraction counts from its recorded_at on, whatever the as-of instant.
 WITH retractions AS (
     SELECT r.order_id, r.retracts AS version, r.seq AS retracted_by
-    FROM log AS r
+    FROM internal.log AS r
     CROSS JOIN clock
     WHERE r.type = 'retracted' AND (clock.known_at IS NULL OR r.recorded_at <= clock.known_at)
 )
@@ -25,7 +25,7 @@ SELECT
     log.* EXCLUDE (
         seq, version, order_id, type, occurred_at, effective_at, recorded_at, actor, status, odd, fact_id, source, note
     )
-FROM log
+FROM internal.log AS log
 CROSS JOIN clock
 LEFT JOIN retractions ON retractions.order_id = log.order_id AND retractions.version = log.version
 WHERE

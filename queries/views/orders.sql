@@ -14,7 +14,7 @@ last_closings AS (
         live.dispute_until,
         live.feedback_until
     FROM live
-    INNER JOIN closing_types ON closing_types.type = live.type
+    INNER JOIN internal.closing_types AS closing_types ON closing_types.type = live.type
     QUALIFY row_number() OVER (PARTITION BY live.order_id ORDER BY live.version DESC) = 1
 ),
 sums AS (
