@@ -1,11 +1,11 @@
 """Facts made by a map: one SELECT over tabular files, whose columns are the fields of a fact."""
 
-import csv
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from re import fullmatch
 from typing import Any
@@ -17,13 +17,14 @@ from duckdb.sqltypes import DuckDBPyType
 
 from ledger.errors import BadInput, Usage
 from ledger.events import Item
-from queries import sandbox
+from queries import csv_table, sandbox
 from queries.engine import FIELD_TYPES
 from queries.sandbox import Select, identifier, literal
 
 _MEMORY = "256MiB"  # of the 512 MiB that an import may take
 _ROWS = 2000
-_HEADER_CHARACTERS = 1 << 20
+_TOLD_CHARACTERS = 400
+_ADVICE = ("Possible ", "Column ", "LINE ", "file = ")
 _FIELDS = frozenset(("type", *FIELD_TYPES))
 _INTEGERS = frozenset((*(name for name, kind in FIELD_TYPES.items() if kind == "BIGINT"), "quantity"))
 _SCALARS = ("VARCHAR", "BOOLEAN", "TIMESTAMP", "UUID", "JSON", '"NULL"', "ENUM(", "DECIMAL(")
@@ -49,8 +50,7 @@ def fact_lines(map_path: Path, tables: Mapping[str, Path]) -> Iterator[bytes]:
             with sandbox.limits(con, None):
                 yield from _lines(con, map_path, sql, paths)
         except duckdb.Error as error:
-            told = "; ".join(line.strip() for line in str(error).splitlines()[:3])
-            raise BadInput(f"the map {map_path} stopped", why=told) from error
+            raise _stopped(map_path, {path: str(paths[name]) for name, path in tables.items()}, error) from error
         finally:
             con.close()
 
@@ -95,12 +95,25 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _stopped(map_path: Path, read_as: Mapping[Path, str], error: duckdb.Error) -> BadInput:
+    """Say which line of a table stopped the map, or else what DuckDB says but for its advice and the line's text."""
+    file = next((path for path, read in read_as.items() if f"file = {read}\n" in str(error)), None)
+    if file and (fault := csv_table.first_fault(file)):
+        return fault
+    lines = takewhile(lambda line: not line.startswith(_ADVICE), map(str.strip, str(error).splitlines()))
+    told = "; ".join(line for line in lines if line and not line.startswith("Original Line:"))
+    hint = "are there lines that end in LF and others that end in CR LF?" if "state machine" in told else ""
+    return BadInput(
+        f"the map {map_path} stopped{f' at {file}' if file else ''}", why=told[:_TOLD_CHARACTERS], hint=hint
+    )
+
+
 def _reader(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     """The table function that reads a file; what is no text in it by nature (parquet, nested JSON) keeps its type."""
     file = literal(str(path))
     match path.suffix.lower():
         case ".csv" | ".tsv":
-            return _csv(path)
+            return csv_table.reader(path)
         case ".json" | ".jsonl" | ".ndjson":
             return f"read_json({file}, hive_partitioning = false, columns = {{{_json_columns(con, file)}}})"
         case ".parquet":
@@ -110,34 +123,11 @@ def _reader(con: duckdb.DuckDBPyConnection, path: Path) -> str:
             raise Usage(f"{path}: no table is read from {ending or 'a file without ending'}", hint=hint)
 
 
-def _csv(path: Path) -> str:
-    """The reader of a CSV file, with nothing left to guess: a guess may take rows for comments, or quotes for text.
-
-    A .tsv file has tabs; in a .csv file the header tells whether it has commas, semicolons, tabs or bars.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(_HEADER_CHARACTERS)
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=first.count)
-            file.seek(0)
-            header = next(csv.reader(file, delimiter=delimiter), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path} cannot be read", why=str(error), hint="a table is text in UTF-8") from error
-    twice = {name for name in header if header.count(name) > 1}
-    if not header or twice or "" in header:
-        why = (
-            f"two columns are called {', '.join(sorted(twice))}" if twice else "its first line has to name every column"
-        )
-        raise BadInput(f"{path} has no header that can be used", why=why)
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
-    return (
-        f"read_csv({literal(str(path))}, auto_detect = false, columns = {{{columns}}}, header = true, skip = 0, "
-        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', comment = '', hive_partitioning = false)"
-    )
-
-
 def _json_columns(con: duckdb.DuckDBPyConnection, file: str) -> str:
-    """The columns of a JSON file, all scalars as text: a number's own text is lost once it was a DOUBLE."""
+    """The columns of a JSON file, all scalars as text: a number's own text is lost once it was a DOUBLE.
+
+    What is an object in one row and something else in another is text too, that of its JSON.
+    """
     found = con.sql(f"SELECT * FROM read_json({file}, hive_partitioning = false, {_JSON})")  # noqa: S608
     kinds = zip(found.columns, found.types, strict=True)
     return ", ".join(f"{identifier(name)}: {literal(_as_text(kind))}" for name, kind in kinds)
@@ -152,7 +142,7 @@ def _as_text(kind: DuckDBPyType) -> str:
             item: Any = kind.children[0][1]
             return f"{_as_text(item)}[]"
         case _:
-            return "JSON" if str(kind) == "JSON" else "VARCHAR"
+            return "VARCHAR"
 
 
 def _check(map_path: Path, select: Select) -> None:

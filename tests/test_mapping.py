@@ -173,3 +173,39 @@ def test_a_value_that_does_not_convert_is_bad_input(tmp_path: Path) -> None:
     path = _file(tmp_path, "o.csv", "sum\n12\nmuch\n")
     with pytest.raises(errors.BadInput, match="stopped"):
         _facts(tmp_path, "SELECT CAST(sum AS DECIMAL(9,2)) AS amount FROM o", o=path)
+
+
+def test_a_json_column_of_mixed_scalars_is_text(tmp_path: Path) -> None:
+    path = _file(tmp_path, "o.json", '[{"paid":"7.00"},{"paid":7.5},{"paid":true},{"paid":null},{"paid":{"x":1}}]')
+    sql = "SELECT paid AS amount, '<' || paid || '>' AS note, typeof(paid) AS source FROM o"
+    kind = {"source": "VARCHAR"}
+    assert _facts(tmp_path, sql, o=path) == [
+        {"amount": "7.00", "note": "<7.00>"} | kind,
+        {"amount": "7.5", "note": "<7.5>"} | kind,
+        {"amount": "true", "note": "<true>"} | kind,
+        kind,
+        {"amount": '{"x":1}', "note": '<{"x":1}>'} | kind,
+    ]
+
+
+def test_mixed_scalars_inside_lists_and_objects_are_text_too(tmp_path: Path) -> None:
+    text = '{"l":[1,"x"],"o":{"p":1}}\n{"l":[2.5],"o":{"p":"2.50"}}\n'
+    path = _file(tmp_path, "o.jsonl", text)
+    assert _facts(tmp_path, "SELECT l[1] AS note, o.p AS amount FROM o", o=path) == [
+        {"note": "1", "amount": "1"},
+        {"note": "2.5", "amount": "2.50"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("SELECT idd AS order_id FROM o", 'the nearest columns: "id"'),
+        ("SELECT id AS order_id FROM orders", "the relations here are o"),
+        ("SELECT id AS order_id FROM o; SELECT 1", "write one SELECT"),
+    ],
+)
+def test_a_wrong_name_in_a_map_is_answered_with_the_names_there_are(tmp_path: Path, sql: str, hint: str) -> None:
+    with pytest.raises(errors.Usage) as caught:
+        _facts(tmp_path, sql, o=_file(tmp_path, "o.csv", "id\n1\n"))
+    assert hint in caught.value.hint
