@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from queries.moment import Moment
 
 FOLDER = "--audits"
-KINDS: dict[str, type] = {"BIGINT": int, "INTEGER": int, "DOUBLE": float, "BOOLEAN": bool}
-"""How a parameter's value is read, by its SQL type; every other one is text."""
-
 INSTANT = "TIMESTAMP"
 
 COLUMNS = {"theme": "VARCHAR", "audit": "VARCHAR", "question": "VARCHAR", "parameters": "VARCHAR"}
@@ -144,10 +141,12 @@ def _verb(audit: "Audit") -> Callable[..., None]:
 
 
 def _option(param: "Param") -> inspect.Parameter:
+    from queries.catalog import PARAM_TYPES
+
     shown = "" if param.default is None else f" (else {param.default})"
     metavar = "T" if param.type == INSTANT else None
     option = typer.Option(_flag(param), metavar=metavar, help=param.help + shown, show_default=False)
-    kind: Any = KINDS.get(param.type, str)
+    kind: Any = str if param.type == INSTANT else PARAM_TYPES[param.type]  # an instant is read by the clock
     return _parameter(param.name, Annotated[kind | None, option], None)
 
 

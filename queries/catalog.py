@@ -41,14 +41,16 @@ def _instant(text: str) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-PARAM_TYPES: dict[str, Callable[[str], Value]] = {
+PARAM_TYPES: dict[str, type[str | int | float | datetime]] = {
     "VARCHAR": str,
     "BIGINT": int,
     "DOUBLE": float,
-    "BOOLEAN": _truth,
-    "TIMESTAMP": _instant,
+    "BOOLEAN": bool,
+    "TIMESTAMP": datetime,
 }
-"""The types of parameters, each with what makes a value of a text."""
+"""The types of parameters, each with Python's."""
+
+_PARSERS: dict[type, Callable[[str], Value]] = {bool: _truth, datetime: _instant}
 
 
 class Param(NamedTuple):
@@ -154,10 +156,15 @@ def _param(text: str, taken: Collection[str]) -> Param:
     if kind not in PARAM_TYPES:
         raise ValueError(f"no type {kind} for a parameter; there are {', '.join(PARAM_TYPES)}")
     try:
-        value = None if default == "NULL" else PARAM_TYPES[kind](default.strip("'"))
+        value = None if default == "NULL" else _value(kind, default.strip("'"))
     except (ValueError, KeyError) as error:
         raise ValueError(f"{default} is no {kind}") from error
     return Param(name, kind, value, found["help"] or "")
+
+
+def _value(kind: str, text: str) -> Value:
+    python = PARAM_TYPES[kind]
+    return _PARSERS.get(python, python)(text)
 
 
 def _column(text: str) -> Column:
