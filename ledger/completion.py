@@ -39,6 +39,10 @@ def _due(order: Order, given: datetime | None, usual: datetime | None) -> dateti
     return None if order.base == "closed" else usual
 
 
+def _nothing(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> Completion:
+    return replace(fact, actor=actor), ()
+
+
 def _placed(order: Order, fact: e.Placed, actor: e.Actor, policy: Policy) -> Completion:
     currency = fact.currency
     amount = money.text(money.parse(fact.amount, currency), currency)
@@ -360,6 +364,7 @@ COMPLETE: dict[type[e.Event], Callable[[Order, Any, e.Actor, Policy], Completion
     e.Verified: _verified,
     e.ProcessingExtended: _processing_extended,
     e.CancelRequested: _cancel_requested,
+    e.CancelAccepted: _nothing,
     e.CancelDeclined: _tracked,
     e.Shipped: _shipped,
     e.Scanned: _tracked,
@@ -367,12 +372,15 @@ COMPLETE: dict[type[e.Event], Callable[[Order, Any, e.Actor, Policy], Completion
     e.ProtectionExtended: _protection_extended,
     e.Confirmed: _confirmed,
     e.DisputeOpened: _dispute_opened,
+    e.DisputeWithdrawn: _nothing,
     e.DisputeResolved: _dispute_resolved,
     e.Frozen: _frozen,
+    e.Unfrozen: _nothing,
     e.ClosedBySecurity: _closed_by_security,
     e.Closed: _closed,
     e.Refunded: _refunded,
     e.RefundFailed: _refund_failed,
     e.FeedbackLeft: _feedback_left,
+    e.Noted: _nothing,
 }
-"""Event types whose facts leave something out."""
+"""How each event type is completed; a retraction has nothing to complete."""

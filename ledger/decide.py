@@ -80,7 +80,10 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
         odd += ("out-of-order",)
     if fact.ambiguous_time:
         odd += ("ambiguous-time",)
-    event, flags = _complete(order, fact, actor, policy)
+    try:
+        event, flags = COMPLETE[kind](order, fact, actor, policy)
+    except OverflowError:
+        raise _out_of_range() from None
     return Decision(event, _status_after(order, kind, base), odd + flags, latest if late else None)
 
 
@@ -241,17 +244,6 @@ def _flag_of(verdict: str, base: str, order: Order, fact: e.Fact) -> tuple[str, 
     may_gap = isinstance(fact, _MOVES_WITH_A_GAP) or (type(fact) is e.Closed and fact.reason == "protection-expired")
     undisturbed = not (order.disputed or order.frozen)
     return ("gap",) if may_gap and undisturbed and base != order.base else ("out-of-turn",)
-
-
-def _complete(order: Order, fact: e.Fact, actor: e.Actor, policy: Policy) -> tuple[e.Fact, tuple[str, ...]]:
-    """Return the event with everything the fact left out, and the flags that its particulars raise."""
-    complete = COMPLETE.get(type(fact))
-    if complete is None:
-        return replace(fact, actor=actor), ()
-    try:
-        return complete(order, fact, actor, policy)
-    except OverflowError:
-        raise _out_of_range() from None
 
 
 def _status_after(order: Order, kind: type[e.Event], base: str) -> str:
