@@ -1,5 +1,6 @@
 """`orderledger log`: the events themselves, oldest first."""
 
+import select
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -8,11 +9,12 @@ import msgspec
 import typer
 
 from commands import clock, context, output, render
-from ledger.errors import Damaged, LedgerError, Usage
+from ledger.errors import Damaged, LedgerError, NotFound, Usage
 from ledger.events import TYPES
 
 if TYPE_CHECKING:
     from commands.words import Day
+    from ledger.book import Ledger
     from ledger.events import Recorded
     from ledger.store import EventStore
     from queries.moment import Moment
@@ -82,16 +84,40 @@ def command(
         raise Usage(f"no event type {kind!r}", hint=f"types are {', '.join(TYPES)}")
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
-    if follow and target.format == "parquet":
-        raise Usage("parquet is written when the log has ended", hint="leave out --follow")
+    if follow and to is not None:
+        raise Usage(
+            "--follow does not go with --to",
+            why="the file appears when it is complete, and a log that is followed never is",
+            hint=f"leave out --follow, or let it go on: orderledger log --follow -o jsonl >> {to}",
+        )
+    if follow and target.format == "json":
+        raise Usage(
+            "--follow does not go with -o json",
+            why="an array is closed at its end, and a log that is followed has none",
+            hint="-o jsonl prints one object a line",
+        )
     wanted = Wanted(order, kind, since_seq, context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone))
-    lines = Lines(context.open_ledger(ctx).store, wanted, follow=follow)
+    ledger = context.open_ledger(ctx)
+    if order is not None:
+        _check_known(ledger, order, wanted.moment)
+    lines = Lines(ledger.store, wanted, follow=follow)
     if target.format == "jsonl":
         print_lines(target, lines)
     else:
         print_events(target, lines)
     if lines.damaged is not None:
         raise lines.damaged
+
+
+def _check_known(ledger: "Ledger", order_id: str, moment: "Moment") -> None:
+    """Raise NotFound when there is no such order; behind damage it may be, and what comes before is printed."""
+    try:
+        ledger.order(order_id, as_of=moment.as_of, known_at=moment.known_at)
+    except Damaged:
+        return
+    except NotFound:
+        if ledger.damage is None:
+            raise
 
 
 class Lines:
@@ -106,11 +132,10 @@ class Lines:
 
     def __iter__(self) -> Iterator[list[tuple[bytes, "Recorded"]]]:
         """Give batches of lines with their events, each as soon as there is no more to read at once."""
-        while self.damaged is None:
+        while True:
             yield from self._batches()
-            if not self.follow or self.damaged is not None:
+            if self.damaged is not None or not self.follow or _reader_left(POLL_SECONDS):
                 return
-            time.sleep(POLL_SECONDS)
 
     def _batches(self) -> Iterator[list[tuple[bytes, "Recorded"]]]:
         batch: list[tuple[bytes, Recorded]] = []
@@ -134,6 +159,18 @@ class Lines:
                 if self.wanted.has(recorded):
                     yield line, recorded
             self._next = at + len(line) + 1
+
+
+def _reader_left(seconds: float) -> bool:
+    """Wait, and tell whether nobody reads stdout any more; a terminal or a file always has its reader."""
+    poll = select.poll()
+    poll.register(1, 0)  # broken pipes are reported unasked
+    events = poll.poll(seconds * 1000)
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in events):
+        return True
+    if events:
+        time.sleep(seconds)  # what cannot be polled answers at once
+    return False
 
 
 def _start(store: "EventStore", since_seq: int) -> int:
