@@ -22,6 +22,9 @@ Format = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
 OutputOption = Annotated[
     Format | None, typer.Option("--output", "-o", help="how to print; a terminal gets table, a pipe csv")
 ]
+TextOption = Annotated[
+    Format | None, typer.Option("--output", "-o", help="how to print; terminals and pipes alike get table")
+]
 PlainOption = Annotated[
     Literal["table", "json", "jsonl"] | None,
     typer.Option("--output", "-o", help="json prints one object; anything else the same text everywhere"),
@@ -37,6 +40,9 @@ KnownAt = Annotated[
 Now = Annotated[str | None, typer.Option("--now", metavar="T", help="take T for the present")]
 Tz = Annotated[
     str, typer.Option("--tz", metavar="ZONE", help="time zone of printed times, and of times given without one")
+]
+At = Annotated[
+    str, typer.Option("--at", metavar="T", help="when it happened; a time without a zone is in the zone of --tz")
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="print without colours, as with $NO_COLOR")]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")]

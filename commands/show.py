@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def command(
     ctx: typer.Context,
     order_id: context.OrderId,
-    output_: context.OutputOption = None,
+    output_: context.PlainOption = None,
     to: context.ToOption = None,
     as_of: context.AsOf = None,
     known_at: context.KnownAt = None,

@@ -8,7 +8,7 @@ from commands.colours import paint
 from commands.output import Target, visible
 from commands.render import short_instant
 from ledger.decide import FLAGS
-from ledger.events import DisputeResolved, Recorded, Retracted
+from ledger.events import DisputeResolved, Event, Placed, Recorded, Retracted
 from ledger.money import EXPONENTS, plain
 from ledger.order import Order
 from ledger.timers import Timer
@@ -162,7 +162,8 @@ def _money(page: Page, order: Order) -> None:
         ("held in escrow", order.escrow, "yellow", True),
         ("to the seller", order.to_seller, "cyan", True),
         ("back to you, arrived", order.refunded, "green", True),
-        ("back to you, on its way", order.pending, "red" if order.refund_failed else "green", order.pending != 0),
+        ("still owed to you", order.pending, "red", order.refund_failed),
+        ("back to you, on its way", order.pending, "green", order.pending != 0 and not order.refund_failed),
     ]
     shown = [(label, _amount(order, minor), style if minor else "dim") for label, minor, style, show in rows if show]
     widest = max(len(amount) for _, amount, _ in shown)
@@ -201,7 +202,8 @@ def time_left(span: timedelta) -> str:
 
 
 def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
-    page.head("What happened")
+    page.head(f"What happened (times in {page.target.tz})")
+    protected = _protected_before(order)
     by_version = {line.version: line for line in lines}
 
     def place(line: Recorded) -> tuple[datetime, int, int]:
@@ -210,16 +212,34 @@ def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
         return told.event.occurred_at, told.version, line.version
 
     for line in sorted(lines, key=place):
-        _event(page, order, line)
+        _event(page, order, line, protected.get(line.version))
 
 
-def _event(page: Page, order: Order, line: Recorded) -> None:
+def _protected_before(order: Order) -> dict[int, datetime]:
+    """Tell by version when the buyer's protection was to end before an event that set its end."""
+    until: datetime | None = None
+    before: dict[int, datetime] = {}
+    for line in order.in_force():
+        if ends := getattr(line.event, "protected_until", None):
+            if until:
+                before[line.version] = until
+            until = ends
+    return before
+
+
+def _event(page: Page, order: Order, line: Recorded, protected_until: datetime | None) -> None:
     actor = line.event.actor or "buyer"
     gone = order.retracted.get(line.version)
     when, place, who = page.minute(line.event.occurred_at), f"  v{line.version:<4}", f"{_who(actor):<10}"
     style = "dim" if gone else ""
     painted = page.paint(when, style) + page.paint(place, "dim") + page.paint(who, style or _ACTOR_STYLES[actor])
-    said = words.sentence(line.event, order.currency, page.day)
+    said = words.sentence(
+        line.event,
+        getattr(line.event, "currency", None) or order.currency,
+        page.day,
+        known=_in_headline(order, line.event),
+        protected_until=protected_until,
+    )
     if gone:
         said = f"[taken back in v{gone.version}] {said}"
     page.add(said, style, before=when + place + who, painted=painted)
@@ -227,6 +247,12 @@ def _event(page: Page, order: Order, line: Recorded) -> None:
         tag = str(type(line.event).__struct_config__.tag)
         meaning = words.GAPS[tag] if flag == "gap" else FLAGS.get(flag, flag)
         page.add(f"odd: {meaning}", style or "yellow", before=" " * len(when + place + who))
+
+
+def _in_headline(order: Order, event: Event) -> tuple[str, ...]:
+    """Name the fields of an event that the headline has said already."""
+    said = isinstance(event, Placed) and (event.title, event.seller) == (order.title, order.seller)
+    return ("title", "seller") if said else ()
 
 
 def _who(actor: str) -> str:

@@ -3,7 +3,7 @@
 The buyer is "you". A sentence is the type's own words; what else the event says follows, made from its fields.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from string import Formatter
 
@@ -83,7 +83,7 @@ FIELDS = {
     "account_amount": "the bank showed {}",
     "verify_by": "usually verified by {}",
     "ship_by": "to be shipped by {}",
-    "reason": "reason: {}",
+    "reason": "({})",
     "complaint": "blaming the seller",
     "answer_by": "to be answered by {}",
     "tracking": "tracking number {}",
@@ -105,6 +105,12 @@ FIELDS = {
     "source": "source: {}",
 }
 """What a field adds to a sentence."""
+
+PROTECTED_UNTIL = {
+    "longer": "you are protected longer, until {}",
+    "shorter": "your protection is cut to {} (it was until {})",
+}
+"""What is said of the protection's end instead where it moved."""
 
 CHOICES = {
     "accepted": "accepted by the post",
@@ -175,14 +181,20 @@ SILENT = ("order_id", "occurred_at", "actor", "fact_id", "ambiguous_time", "curr
 """Fields the story has said elsewhere, or that say nothing to a reader."""
 
 
-def sentence(event: Event, currency: str, day: Day) -> str:
-    """Say what the actor did: `paid 20.00 USD into escrow, by card`; `day` writes an instant."""
+def sentence(
+    event: Event, currency: str, day: Day, *, known: Collection[str] = (), protected_until: datetime | None = None
+) -> str:
+    """Say what the actor did: `paid 20.00 USD into escrow, by card`; `day` writes an instant.
+
+    The `known` fields are left out. `protected_until` is when the buyer's protection was to end before.
+    """
     words = EVENTS[str(type(event).__struct_config__.tag)]
-    values = {name: _value(name, event, currency, day) for name in _said(event)}
+    values = {name: _value(name, event, currency, day) for name in _said(event) if name not in known}
     if words == EVENTS["closed"]:
         values["reason"] = CLOSURES[getattr(event, "reason", None) or "unknown"]
     said = {name for _, name, _, _ in Formatter().parse(words) if name}
-    more = (_joint(name, event) + _part(name, value) for name, value in values.items() if name not in said)
+    before = day(protected_until) if protected_until else ""
+    more = (_joint(name, event) + _part(name, value, before) for name, value in values.items() if name not in said)
     return words.format_map(values) + "".join(more)
 
 
@@ -206,7 +218,7 @@ def _said(event: Event) -> list[str]:
 
 def _joint(name: str, event: Event) -> str:
     """What joins a part to the sentence: consequences stand apart from particulars."""
-    if name == "text":
+    if name in ("text", "reason"):
         return " "
     return (
         "; "
@@ -215,10 +227,12 @@ def _joint(name: str, event: Event) -> str:
     )
 
 
-def _part(name: str, value: str) -> str:
-    """Say what a field adds."""
+def _part(name: str, value: str, protected_until: str) -> str:
+    """Say what a field adds; `protected_until` is the day on which the protection was to end before, if any."""
     if name == "to_seller" and value.startswith("-"):
         return f"{value[1:]} is taken back from the seller"
+    if name == "protected_until" and protected_until not in ("", value):
+        return PROTECTED_UNTIL["longer" if value > protected_until else "shorter"].format(value, protected_until)
     return FIELDS[name].format(value)
 
 

@@ -127,6 +127,25 @@ def test_a_closed_order_without_windows_runs_nothing() -> None:
     assert "What runs out" not in story(*CLOSED_BACK, s.refunded(), days=400)
 
 
+def test_a_bounced_refund_is_still_owed_and_not_on_its_way() -> None:
+    part = story(*CLOSED_BACK, s.refund_failed()).partition("Where the money is\n")[2]
+    assert re.search(r"still owed to you +20.00 USD", part)
+    assert "on its way" not in part.partition("\n\n")[0]
+
+
+def test_a_delivery_scan_that_cuts_the_protection_says_so_and_an_extension_says_longer() -> None:
+    text = " ".join(story(*s.SHIPPED, s.protection_extended(days=5), s.delivered(at=s.after(20))).split())
+    assert "days longer; you are protected longer, until 2024-04-15" in text
+    assert "your protection is cut to 2024-03-26 (it was until 2024-04-15)" in text
+
+
+def test_the_time_line_names_its_zone_and_does_not_repeat_the_headline() -> None:
+    text = story(*s.AWAITING)
+    assert text.count("times in UTC") == 1
+    seller = s.given(*s.AWAITING).order.seller
+    assert text.count(seller) == 1
+
+
 def test_the_time_line_tells_events_in_the_order_they_happened() -> None:
     text = story(*s.SHIPPED, s.scanned(at=s.after(days=9)), s.scanned(checkpoint="accepted", at=s.after(days=8)))
     assert text.index("accepted by the post") < text.index("leaving its country")
@@ -140,7 +159,7 @@ def test_a_retracted_pair_is_marked_and_stands_together() -> None:
     text = story(
         *s.AWAITING, s.paid(amount="200.00"), s.retracted(retracts=2, at=s.after(5)), s.paid(at=s.after(hours=1))
     )
-    events = text.partition("What happened\n")[2].splitlines()
+    events = text.partition("What happened (times in UTC)\n")[2].splitlines()
     versions = [found[1] for line in events if (found := re.match(r"2024\S+ \S+  (v\d)", line))]
     assert versions == ["v1", "v2", "v3", "v4"]
     assert "[taken back in v3] paid 200.00 USD" in " ".join(text.split())
@@ -149,6 +168,7 @@ def test_a_retracted_pair_is_marked_and_stands_together() -> None:
 
 def test_a_story_without_a_placed_order_is_told_too() -> None:
     text = story(*s.AWAITING, s.retracted(retracts=1))
+    assert "placed the order for 20.00 USD, from" in " ".join(text.split())
     assert "nobody has placed it" in text
     assert "Where the money is" not in text
 
