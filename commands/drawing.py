@@ -24,6 +24,8 @@ DAY = len("2024-03-01")
 """Where there is little room the time of day stands below the date."""
 LONGEST_WORD = 20
 """A text column is not folded below its longest word up to this length, so that order ids stay whole."""
+HEADS = {"money_went_to": "money to"}
+"""Heads that are not the column's name; any other name has spaces for its underscores."""
 
 
 class Column(NamedTuple):
@@ -37,20 +39,25 @@ class Column(NamedTuple):
     cells: list[str]
 
     @property
-    def natural(self) -> int:
-        """The width at which no cell is folded."""
+    def content(self) -> int:
+        """The width at which no cell is folded, and no word of the head."""
         return max(_head_width(self.name), max(map(cell_len, self.cells), default=0))
+
+    @property
+    def natural(self) -> int:
+        """The width at which nothing is folded."""
+        return max(self.content, cell_len(_head(self.name)))
 
     @property
     def least(self) -> int:
         """The width below which the column cannot be read."""
         if self.instant:
-            return min(self.natural, max(_head_width(self.name), DAY))
+            return min(self.content, max(_head_width(self.name), DAY))
         words = chain.from_iterable(cell.split(" ") for cell in self.cells)
         word = max(map(cell_len, words), default=0)
         if self.folds:
-            return min(self.natural, max(_head_width(self.name), LEAST_TEXT, min(word, LONGEST_WORD)))
-        return self.natural
+            return min(self.content, max(_head_width(self.name), LEAST_TEXT, min(word, LONGEST_WORD)))
+        return self.content
 
 
 def draw(
@@ -141,24 +148,13 @@ def _cell(value: object, currency: object, target: Target) -> str:
     return visible(plain(value, currency))
 
 
+def _head(name: str) -> str:
+    return visible(HEADS.get(name) or (name.replace("_", " ").strip() or name if name.isidentifier() else name))
+
+
 def _head_width(name: str) -> int:
-    """A head folds at its underscores."""
-    return max(cell_len(part) for part in _parts(name))
-
-
-def _parts(name: str) -> list[str]:
-    pieces = name.split("_")
-    return [piece + "_" for piece in pieces[:-1]] + pieces[-1:]
-
-
-def _head(name: str, width: int) -> str:
-    """Fold a head at its underscores to this width."""
-    lines = [""]
-    for part in _parts(visible(name)):
-        if lines[-1] and cell_len(lines[-1] + part) > width:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
+    """A head folds at its spaces."""
+    return max(map(cell_len, _head(name).split(" ")))
 
 
 def _needed(columns: Sequence[Column]) -> int:
@@ -177,20 +173,21 @@ def _fitting(columns: list[Column], width: int, optional: Sequence[str]) -> tupl
 
 
 def _widths(columns: Sequence[Column], width: int) -> list[int]:
-    """Share the width: every column its least, what is left to those that would fold, evenly."""
+    """Share the width: every column its least, what is left first to instants, then to cells, then to heads."""
     widths = [column.least for column in columns]
     spare = width - _needed(columns)
     for at, column in enumerate(columns):
-        if column.instant and column.natural - widths[at] <= spare:
-            spare -= column.natural - widths[at]
-            widths[at] = column.natural
-    while spare > 0:
-        wanting = [at for at, column in enumerate(columns) if widths[at] < column.natural and not column.instant]
-        if not wanting:
-            break
-        for at in wanting[:spare]:
-            widths[at] += 1
-        spare -= len(wanting[:spare])
+        if column.instant and column.content - widths[at] <= spare:
+            spare -= column.content - widths[at]
+            widths[at] = column.content
+    for goals in ([column.content for column in columns], [column.natural for column in columns]):
+        while spare > 0:
+            wanting = [at for at, column in enumerate(columns) if widths[at] < goals[at] and not column.instant]
+            if not wanting:
+                break
+            for at in wanting[:spare]:
+                widths[at] += 1
+            spare -= len(wanting[:spare])
     return widths
 
 
@@ -206,7 +203,7 @@ def _table(columns: Sequence[Column], rows: Sequence[Row], widths: dict[str, int
     for column in columns:
         space = widths[column.name]
         table.add_column(
-            Text(_head(column.name, space)), width=space, justify="right" if column.right else "left", overflow="fold"
+            Text(_head(column.name)), width=space, justify="right" if column.right else "left", overflow="fold"
         )
     for at, row in enumerate(rows):
         table.add_row(*(_text(column, at, row) for column in columns))
@@ -216,13 +213,13 @@ def _table(columns: Sequence[Column], rows: Sequence[Row], widths: dict[str, int
 def _blocks(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:
     """One record a block, a line for each column that says something."""
     grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
-    longest = min(max(cell_len(column.name) for column in columns), width // 2)
+    longest = min(max(cell_len(_head(column.name)) for column in columns), width // 2)
     grid.add_column(width=longest, overflow="fold", style="bold")
     grid.add_column(width=max(width - longest - GAP, 1), overflow="fold")
     for at, row in enumerate(rows):
         for column in columns:
             if column.cells[at]:
-                grid.add_row(Text(visible(column.name)), _text(column, at, row))
+                grid.add_row(Text(_head(column.name)), _text(column, at, row))
         grid.add_row("", "")
     return grid
 
@@ -234,5 +231,5 @@ def _text(column: Column, at: int, row: Row) -> Text:
 def _foot(target: Target, count: int, left_out: Sequence[str], types: Sequence[str], note: str) -> str:
     rows = "nothing to show" if not count else "1 row" if count == 1 else f"{count:,} rows"
     times = f"times in {target.tz}" if count and any(kind.startswith("TIMESTAMP") for kind in types) else ""
-    missing = f"a wider terminal also shows {', '.join(left_out)}" if left_out else ""
+    missing = f"a wider terminal also shows {', '.join(map(_head, left_out))}" if left_out else ""
     return " · ".join(part for part in (note, rows, times, missing) if part)

@@ -46,6 +46,12 @@ FOR_EYES = {
     "status": "VARCHAR",
     "money_went_to": "VARCHAR",
 }
+CHOSEN = """
+    ($status IS NULL OR status = $status)
+    AND ($seller IS NULL OR seller = $seller)
+    AND ($since IS NULL OR placed_at >= $since)
+    AND ($until IS NULL OR placed_at <= $until)
+"""
 MOST = 2**62
 """More orders than there can be."""
 
@@ -93,14 +99,15 @@ def command(
         "archived": archived,
     }
     with reading.relations(ctx, moment) as relations:
-        show(target, orders(relations, chosen, sort=sort, limit=limit))
+        found = orders(relations, chosen, sort=sort, limit=limit)
+        show(target, found, note=_not_shown(relations, chosen) if target.format == "table" else "")
 
 
-def show(target: output.Target, found: "Result") -> None:
-    """Print orders: all main columns, or the few that a person reads."""
+def show(target: output.Target, found: "Result", *, note: str) -> None:
+    """Print orders: all main columns, or the few that a person reads, with a note at the end."""
     if target.format == "table":
         batches = _for_eyes(target, found)
-        render.table(target, list(FOR_EYES), list(FOR_EYES.values()), batches, optional=OPTIONAL)
+        render.table(target, list(FOR_EYES), list(FOR_EYES.values()), batches, optional=OPTIONAL, note=note)
     else:
         render.result(target, found)
 
@@ -117,15 +124,18 @@ def orders(
     # Nothing but names that were found in the relation or stand above is put into the text.
     query = f"""
         SELECT {", ".join(MAIN)} FROM orders
-        WHERE ($status IS NULL OR status = $status)
-            AND ($seller IS NULL OR seller = $seller)
-            AND ($since IS NULL OR placed_at >= $since)
-            AND ($until IS NULL OR placed_at <= $until)
-            AND ($archived OR NOT archived)
+        WHERE {CHOSEN} AND ($archived OR NOT archived)
         ORDER BY {by_currency}"{sort}" NULLS LAST, order_id
         LIMIT $limit
     """  # noqa: S608
     return relations.run(query, chosen | {"limit": MOST if limit is None else limit})
+
+
+def _not_shown(relations: "Relations", chosen: dict[str, Any]) -> str:
+    """Say how many archived orders were chosen and are not shown."""
+    query = f"SELECT count(*) FROM orders WHERE {CHOSEN} AND archived AND NOT $archived"  # noqa: S608 - the text above
+    [(count,)] = relations.run(query, chosen).rows
+    return f"{count:,} archived order{'' if count == 1 else 's'} not shown: --archived" if count else ""
 
 
 def _for_eyes(target: output.Target, found: "Result") -> Iterator[Sequence[render.Row]]:

@@ -19,7 +19,9 @@ BATCH = 1000
 """Rows drawn at a time: a longer table repeats its head, so that any length is printed in bounded memory."""
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&]")
-_QUOTED = re.compile('[",\t\r\n]')
+_SPECIAL = re.compile(r"[\\\t\r\n]")
+_ESCAPES = {"\\": r"\\", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
+_QUOTED = re.compile('[",\r\n]')
 
 
 class Result(Protocol):
@@ -202,40 +204,41 @@ def _json(
     writer.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def _separated(by: str) -> Callable[..., None]:
+def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., None]:
+    """Make the printer of records with this separator, each ended by a line feed; `write` makes a field of a value."""
+
+    def line(target: Target, fields: Iterable[str | None]) -> str:
+        written = map(write, fields)
+        return by.join(map(visible, written) if target.screen else written) + "\n"
+
     def print_rows(
         target: Target, writer: Writer, columns: Sequence[str], types: object, batches: Iterable[Sequence[Row]]
     ) -> None:
         currency = amounts(columns)
-        writer.write(_fields(target, columns, by))
+
+        def fields(row: Row) -> Iterator[str | None]:
+            return (None if cell is None else plain(cell, currency(at, row)) for at, cell in enumerate(row))
+
+        writer.write(line(target, columns))
         for rows in batches:
-            lines = (
-                _fields(
-                    target,
-                    [None if cell is None else plain(cell, currency(at, row)) for at, cell in enumerate(row)],
-                    by,
-                )
-                for row in rows
-            )
-            writer.write("".join(lines))
+            writer.write("".join(line(target, fields(row)) for row in rows))
             writer.flush()
 
     return print_rows
 
 
-def _fields(target: Target, fields: Sequence[str | None], by: str) -> str:
-    """Write one record as RFC 4180 says, ended by a line feed: NULL is empty, empty text is quoted."""
-    if target.screen:
-        fields = [None if field is None else visible(field) for field in fields]
-    return by.join(_quoted(field) for field in fields) + "\n"
-
-
 def _quoted(field: str | None) -> str:
+    """Write a field of csv as RFC 4180 says: NULL is empty, empty text is quoted."""
     if field is None:
         return ""
     if not field or _QUOTED.search(field):
         return '"' + field.replace('"', '""') + '"'
     return field
+
+
+def _escaped(field: str | None) -> str:
+    r"""Write a field of tsv, which has no quotes: tab, line ends and backslash become \t, \n, \r, \\; NULL is empty."""
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], field or "")
 
 
 def _md(
@@ -264,8 +267,8 @@ def numeric(kind: str) -> bool:
 _PRINTERS: dict[str, Callable[..., None]] = {
     "json": _json,
     "jsonl": _jsonl,
-    "csv": _separated(","),
-    "tsv": _separated("\t"),
+    "csv": _separated(",", _quoted),
+    "tsv": _separated("\t", _escaped),
     "md": _md,
 }
 

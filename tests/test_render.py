@@ -66,12 +66,19 @@ def test_csv_has_the_decimals_of_each_rows_currency_and_quotes_what_must_be_quot
     )
 
 
-@pytest.mark.parametrize(("kind", "by"), [("csv", ","), ("tsv", "\t")])
-def test_separated_values_come_back_as_they_went_out(capsys: pytest.CaptureFixture[str], kind: str, by: str) -> None:
+def test_csv_comes_back_as_it_went_out(capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["a,b", "a\tb", 'a"b', "a\nb", "a\r\nb", "a\rb", " a ", "携帯", EVIL]
-    out = printed(capsys, Target(kind), Rows(["x", "y"], ["VARCHAR"] * 2, [(text, "z") for text in texts]))
-    read = list(csv.reader(io.StringIO(out, newline=""), delimiter=by))
+    out = printed(capsys, Target("csv"), Rows(["x", "y"], ["VARCHAR"] * 2, [(text, "z") for text in texts]))
+    read = list(csv.reader(io.StringIO(out, newline="")))
     assert read == [["x", "y"], *([text, "z"] for text in texts)]
+
+
+def test_tsv_quotes_nothing_and_escapes_what_would_end_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[tuple[Any, ...]] = [('a, "b"', "c\td\r\ne\\f"), (None, "")]
+    text = 'x\ty\na, "b"\tc\\td\\r\\ne\\\\f\n\t\n'
+    answer = Rows(["x", "y"], ["VARCHAR"] * 2, rows)
+    assert printed(capsys, Target("tsv"), answer) == text
+    assert printed(capsys, Target("tsv", screen=Screen(80, 50, colour=False)), answer) == text
 
 
 def test_json_has_amounts_as_text_instants_with_z_and_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,8 +275,18 @@ def test_a_narrow_table_leaves_optional_columns_out_and_says_so(capsys: pytest.C
 def test_too_many_columns_become_one_block_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     many = Rows([f"column_{at}" for at in range(20)], ["VARCHAR"] * 20, [tuple("value " * 4 for _ in range(20))])
     lines = printed(capsys, screen(80), many).splitlines()
-    assert lines[0].split()[:2] == ["column_0", "value"]
-    assert len([line for line in lines if line.startswith("column_")]) == 20
+    assert lines[0].split()[:3] == ["column", "0", "value"]
+    assert len([line for line in lines if line.startswith("column ")]) == 20
+
+
+def test_a_drawn_head_has_words_and_breaks_between_them_where_room_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = Rows(["order_id", "money_went_to", "count(_)"], ["VARCHAR"] * 3, [("8" * 7, "buyer", "x")])
+    assert printed(capsys, screen(), answer).splitlines()[0] == "order id  money to  count(_)"
+    short = Rows(["to_seller", "to_buyer"], ["DECIMAL(9,2)"] * 2, [(Decimal("1.00"), Decimal("2.00"))])
+    assert [line.split() for line in printed(capsys, screen(15), short).splitlines()[:2]] == [
+        ["to", "to"],
+        ["seller", "buyer"],
+    ]
 
 
 def test_times_of_a_table_are_local_and_the_foot_says_which(capsys: pytest.CaptureFixture[str]) -> None:
