@@ -54,8 +54,9 @@ def command(
     ledger = context.open_ledger(ctx)
     tables = _tables(files) if map_file else {}
     inputs = [map_file, *tables.values()] if map_file else [Path(file) for file in files]
-    refused = Rejects(_rejects_path(ledger, rejects, inputs, dry_run=dry_run))
-    total = None if map_file else lines.check(files, sniff=format is None)
+    refused = Rejects(_rejects_path(ledger, rejects, inputs, dry_run=dry_run), own_folder=rejects is None)
+    size = lines.check(map(str, inputs), sniff=format is None and not map_file)
+    total = None if map_file else size
     began = time.monotonic()
     error: LedgerError | None = None
     summary: Summary | None
@@ -88,8 +89,11 @@ def command(
     if summary is None and output is not None:
         summary = Summary()  # a script reads the counts, whatever came between
     if summary is not None:
-        tell = _tell_json if output in ("json", "jsonl") else _tell
-        tell(summary, refused, time.monotonic() - began, dry_run=dry_run)
+        seconds = time.monotonic() - began
+        if output in ("json", "jsonl"):
+            _tell_json(summary, refused, seconds)
+        else:
+            _tell(summary, refused, seconds, dry_run=dry_run, mapped=map_file is not None)
     mend = _mend(refused, nothing_kept=dry_run or atomic, mapped=map_file is not None)
     _finish(error or refused.error, signals, refused, mend)
 
@@ -123,15 +127,22 @@ class Signals:
 class Rejects:
     """The refused lines: kept in a file that is made when the first one comes, counted by rule with one example each.
 
-    `path` is None where nothing is to be written. `error` is why nothing more can be.
+    `path` is None where nothing is to be written; `own_folder`: in the ledger's own folder, which is made where it was
+    lost. `error` is why nothing more can be written.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, own_folder: bool = False) -> None:
         self.path = path
+        self.own_folder = own_folder
         self.written = False
         self.by_rule: dict[str, tuple[int, Reject]] = {}
         self.error: StorageFailed | None = None
         self._file: Any = None
+
+    @property
+    def count(self) -> int:
+        """How many lines were refused."""
+        return sum(count for count, _ in self.by_rule.values())
 
     def add(self, reject: Reject) -> None:
         """Keep one refused line."""
@@ -141,7 +152,8 @@ class Rejects:
             return
         with self._failures():
             if self._file is None:
-                self.path.parent.mkdir(mode=0o700, exist_ok=True)
+                if self.own_folder:
+                    self.path.parent.mkdir(mode=0o700, exist_ok=True)
                 self._file = open(self.path, "wb", opener=_private)  # noqa: SIM115 - `close` closes it
                 self.written = True
             self._file.write(msgspec.json.encode(reject) + b"\n")
@@ -206,27 +218,30 @@ def _mapped(map_file: Path, tables: dict[str, Path], signals: Signals) -> Iterat
         yield Line(str(map_file), number, text)
 
 
-def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
+def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool, mapped: bool) -> None:
     """Say in words what was done, and what was refused by which rule with one example each."""
+    read = _counted(summary.read, "row" if mapped else "line")
     odd = f" ({summary.odd:,} odd)" if summary.odd else ""
     context.say(
-        f"{'dry run, the ledger is unchanged: ' if dry_run else ''}read {_lines(summary.read)} in {seconds:.1f} s: "
-        f"{summary.recorded:,} {'would be ' if dry_run else ''}recorded{odd}, {summary.duplicates:,} duplicates, "
+        f"{'dry run, the ledger is unchanged: ' if dry_run else ''}read {read} in {seconds:.1f} s: "
+        f"{summary.recorded:,} {'would be ' if dry_run else ''}recorded{odd}, "
+        f"{_counted(summary.duplicates, 'duplicate')}, "
         f"{summary.refused:,} refused"
     )
     for rule, (count, first) in refused.by_rule.items():
         what, _, _ = first.reason.partition("; ")  # why and hint follow; they are in the rejects file
-        context.say(f"{count:,} refused by {rule}, such as {first.file}:{first.line}: {what}")
+        place = f"row {first.line:,} of {first.file}" if mapped else f"{first.file}:{first.line}"
+        context.say(f"{count:,} refused by {rule}, such as {place}: {what}")
 
 
-def _tell_json(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool) -> None:
+def _tell_json(summary: Summary, refused: Rejects, seconds: float) -> None:
     counts = {name: getattr(summary, name) for name in ("read", "recorded", "duplicates", "odd", "refused")}
     rejects = str(refused.path) if refused.written else None
     context.say_json(msgspec.json.encode(counts | {"rejects": rejects, "seconds": round(seconds, 3)}))
 
 
-def _lines(count: int) -> str:
-    return "1 line" if count == 1 else f"{count:,} lines"
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _mend(refused: Rejects, *, nothing_kept: bool, mapped: bool) -> str:
@@ -235,7 +250,8 @@ def _mend(refused: Rejects, *, nothing_kept: bool, mapped: bool) -> str:
         return "mend the tables or the map and import them again; what is recorded already counts as a duplicate"
     if nothing_kept:
         return "nothing was recorded: mend the lines in the log itself and import it again"
-    return f"mend them in {refused.path} and import that file" if refused.written else ""
+    them = "it" if refused.count == 1 else "them"
+    return f"mend {them} in {refused.path} and import that file" if refused.written else ""
 
 
 def _finish(error: LedgerError | None, signals: Signals, refused: Rejects, mend: str) -> None:
@@ -245,5 +261,4 @@ def _finish(error: LedgerError | None, signals: Signals, refused: Rejects, mend:
     if signals.stopped():
         raise typer.Exit(128 + signals.number)
     if refused.by_rule:
-        count = sum(count for count, _ in refused.by_rule.values())
-        raise BadInput(f"{_lines(count)} refused", hint=mend)
+        raise BadInput(f"{_counted(refused.count, 'line')} refused", hint=mend)

@@ -44,7 +44,7 @@ def check(names: Iterable[str], *, sniff: bool = True) -> int | None:
             with open(name, "rb") as file:
                 start = file.read(_CHUNK_BYTES)
         except OSError as error:
-            raise _unreadable(name, error) from None
+            raise _unreadable(name, error, hint="nothing was recorded; name files that can be read") from None
         if sniff:
             _sniff(name, start)
         total = None if total is None else total + status.st_size
@@ -117,7 +117,8 @@ def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None],
             seen(len(chunk))
             yield chunk
     except OSError as error:
-        raise _unreadable(name, error) from None
+        kept = "import it again when it can be read; what is recorded already will count as duplicates"
+        raise _unreadable(name, error, hint=kept) from None
     finally:
         if descriptor > 0:
             os.close(descriptor)
@@ -176,9 +177,5 @@ def _sniff(name: str, start: bytes) -> None:
         )
 
 
-def _unreadable(name: str, error: OSError) -> BadInput:
-    return BadInput(
-        f"cannot read {name}",
-        why=error.strerror or str(error),
-        hint="import it again when it can be read; what is recorded already will count as duplicates",
-    )
+def _unreadable(name: str, error: OSError, *, hint: str) -> BadInput:
+    return BadInput(f"cannot read {name}", why=error.strerror or str(error), hint=hint)

@@ -153,7 +153,7 @@ class Writer:
             raise SystemExit(0) from None
         except OSError as error:
             _silence_stdout()
-            raise StorageFailed(f"cannot write {self._name}", why=error.strerror or str(error)) from error
+            raise _unwritable(self._name, error) from error
 
 
 def _silence_stdout() -> None:
@@ -260,7 +260,7 @@ def _device(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as stream:
             yield stream
     except OSError as error:
-        raise StorageFailed(f"cannot write {path}", why=error.strerror or str(error)) from error
+        raise _unwritable(path, error) from error
 
 
 @contextmanager
@@ -272,16 +272,21 @@ def whole_file(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         os.close(handle)
     except OSError as error:
-        raise StorageFailed(f"cannot write {path}", why=error.strerror or str(error)) from error
+        raise _unwritable(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise StorageFailed(f"cannot write {path}", why=error.strerror or str(error)) from error
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unwritable(place: Path | str, error: OSError) -> StorageFailed:
+    why = error.strerror or str(error)
+    return StorageFailed(f"cannot write {place}", why=why, hint="make room, or name another place")
 
 
 def _sync(path: Path) -> None:

@@ -10,7 +10,7 @@ from commands import context, output, render
 def command(
     ctx: typer.Context,
     diff: Annotated[bool, typer.Option("--diff", help="only what differs from the policy's own numbers")] = False,
-    format: context.OutputOption = None,  # noqa: A002 - the option's name
+    format: context.TextOption = None,  # noqa: A002 - the option's name
     to: context.ToOption = None,
     no_color: context.NoColor = False,
 ) -> None:

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from commands import clock, context
 from ledger.errors import BadInput, Locked, Malformed, StorageFailed, Usage
-from ledger.events import TYPES, Event, Fact
+from ledger.events import TYPES, Closed, Event, Fact
 from ledger.formats import facts
 
 if TYPE_CHECKING:
@@ -25,8 +25,33 @@ RENAMED = {"order_id": "", "occurred_at": "--at", "actor": "--by", "attachments"
 """Fields whose option has another name than the field; the order is an argument."""
 
 
+EXAMPLES = {
+    "seller": "shop-1",
+    "amount": "12.30",
+    "currency": "USD",
+    "days": "3",
+    "retracts": "3",
+    "why": '"typed the wrong amount"',
+    "text": '"the seller does not answer"',
+}
+"""Values in the examples; a field with choices has its first one."""
+
+ADVISED = {"closed": ("reason",), "noted": ("text",)}
+"""Fields that an event can do without, but that no example should."""
+
+
 class Types(TyperGroup):
     """The sub-commands of `record`, one per event type; only the one asked for is made."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Ask for the type when nothing is given at all."""
+        if not args and not ctx.resilient_parsing:
+            raise Usage(
+                "record needs a type of event and an order",
+                why=f"types are {', '.join(TYPES)}",
+                hint="see `orderledger record --help`",
+            )
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Context) -> list[str]:
         """Name the event types, in the order of an order's life."""
@@ -45,7 +70,6 @@ class Types(TyperGroup):
 command = Types(
     name="record",
     help="Append one event.\n\nExample: orderledger record shipped 8123456789012345 --tracking RR473124829GB",
-    no_args_is_help=True,
     options_metavar=None,
     subcommand_metavar="TYPE ORDER [OPTIONS]",
     rich_markup_mode=None,
@@ -93,18 +117,19 @@ def _acknowledge(receipt: "Receipt", output: str | None) -> None:
 def _help(cls: type[Event]) -> str:
     tag = cls.__struct_config__.tag
     needed = " ".join(
-        f"--{field.name.replace('_', '-')} {_example(field)}"
+        f"--{field.name.replace('_', '-')} {_example(cls, field)}"
         for field in msgspec.structs.fields(cls)
-        if field.required and field.name not in RENAMED
+        if (field.required or field.name in ADVISED.get(str(tag), ())) and field.name not in RENAMED
     )
-    return f"{inspect.getdoc(cls)}\n\nExample: orderledger record {tag} 8123456789012345 {needed}".rstrip()
+    # After \b the line is left as it is: folded inside a word it could not be copied.
+    return f"{inspect.getdoc(cls)}\n\n\b\nExample: orderledger record {tag} 8123456789012345 {needed}".rstrip()
 
 
-def _example(field: msgspec.structs.FieldInfo) -> str:
+def _example(cls: type[Event], field: msgspec.structs.FieldInfo) -> str:
     base, _, _ = _unwrap(field.type)
-    if get_origin(base) is Literal:
-        return str(get_args(base)[0])
-    return {"seller": "shop-1", "amount": "12.30", "currency": "USD"}.get(field.name, "3" if base is int else "TEXT")
+    if cls is Closed:
+        return "not-shipped"  # the first reason there is closes an order before it is paid
+    return str(get_args(base)[0]) if get_origin(base) is Literal else EXAMPLES[field.name]
 
 
 def _verb(cls: type[Event]) -> Callable[..., None]:
@@ -146,7 +171,7 @@ def _option(cls: type[Event], field: msgspec.structs.FieldInfo) -> inspect.Param
     if field.name == "actor":
         text = f"who did it; {cls.usual_actor} unless given"
     if field.name == "occurred_at":
-        return _parameter("occurred_at", Annotated[str, typer.Option(name, metavar="T", help=text)], "now")
+        return _parameter("occurred_at", context.At, "now")
     if field.name == "attachments":
         attach = typer.Option(name, metavar="FILE", help="keep the name and SHA-256 of FILE; may be repeated")
         return _parameter(field.name, Annotated[list[Path] | None, attach], None)
@@ -178,7 +203,7 @@ def _unwrap(annotation: Any) -> tuple[Any, str, msgspec.Meta | None]:
             annotation, *metas = get_args(annotation)
             for meta in metas:
                 text = text or meta.description or ""
-                limits = meta
+                limits = limits if meta.ge is None else meta
         elif get_origin(annotation) in (Union, UnionType):
             annotation = next(part for part in get_args(annotation) if part is not NoneType)
         else:

@@ -19,7 +19,7 @@ def command(
     ctx: typer.Context,
     order_id: context.OrderId,
     why: Annotated[str, typer.Option("--why", help="why it is taken back")],
-    at: Annotated[str, typer.Option("--at", metavar="T", help="when it was taken back")] = "now",
+    at: context.At = "now",
     by: Annotated[Actor | None, typer.Option("--by", help="who takes it back; buyer unless given")] = None,
     allow_odd: Annotated[bool, typer.Option("--allow-odd", help="record it even when it is flagged as odd")] = False,
     wait: context.Wait = 10.0,
@@ -54,5 +54,10 @@ def _version(ledger: "Ledger", order_id: str, at: datetime, why: str) -> int:
             return event.retracts
     in_force = order.in_force()
     if not in_force:
-        raise Refused("R23", f"order {order_id} has nothing to take back", why="all of its events are taken back (R23)")
+        raise Refused(
+            "R23",
+            f"order {order_id} has nothing to take back",
+            why="all of its events are taken back (R23)",
+            hint="record what is right: it may be placed anew",
+        )
     return in_force[-1].version
