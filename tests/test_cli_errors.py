@@ -50,8 +50,10 @@ def failed(answer: Answer, code: int, *words: str) -> None:
 # 1: the answer is no
 
 
-def test_an_unknown_order_cannot_be_retracted(cli: Cli) -> None:
-    failed(cli("retract", "99", "--why", "typo"), 1, "99")
+@pytest.mark.parametrize("verb", [["show"], ["log", "--order"]])
+def test_an_order_that_nobody_knows_is_exit_1(cli: Cli, verb: list[str]) -> None:
+    failed(cli(*verb, "99"), 1, "no such order: 99", "list --archived")
+    failed(cli(*verb, "81", "--as-of", "2024-01-01"), 1, "until then")
 
 
 # 2: wrong usage
@@ -72,6 +74,10 @@ def test_an_unknown_order_cannot_be_retracted(cli: Cli) -> None:
         (["record", "placed", "81", *PLACED, "--items", "[1]"], "--items"),
         (["record", "placed", "81", *PLACED, "--processing-days", "0"], "--processing-days"),
         (["record", "placed", "81", *PLACED, "--processing-days", "x"], "--processing-days"),
+        (["record", "processing-extended", "81", "--days", "0"], "1<=x<=3650"),
+        (["record"], "a type of event and an order"),
+        (["log", "--follow", "-o", "json"], "jsonl"),
+        (["log", "--follow", "--to", "log.csv"], "--to"),
         (["record", "placed", "81", *PLACED, "--pay-by", "soon"], "soon"),
         (["record", "placed", "81", *PLACED, "--at", "whenever"], "2d ago"),
         (["record", "placed", "81", *PLACED, "--tz", "Mars"], "Mars"),
@@ -125,6 +131,10 @@ def test_an_unknown_order_is_refused(cli: Cli) -> None:
     failed(cli("record", "shipped", "82"), 3, "82", "(R7)")
 
 
+def test_an_unknown_order_cannot_be_retracted(cli: Cli) -> None:
+    failed(cli("retract", "99", "--why", "typo"), 3, "unknown order 99")
+
+
 def test_an_odd_fact_is_refused_at_the_prompt(cli: Cli) -> None:
     failed(cli("record", "verified", "81"), 3, "gap", "--allow-odd")
 
@@ -149,8 +159,11 @@ def test_a_version_conflict_says_what_was_expected_and_found(cli: Cli) -> None:
 def test_a_file_that_cannot_be_read_is_exit_4_and_nothing_is_recorded(cli: Cli, tmp_path: Path) -> None:
     good = tmp_path / "good.jsonl"
     good.write_text('{"type":"noted","order_id":"81","occurred_at":"2024-03-01T10:00:00Z"}\n')
-    for bad in (tmp_path / "missing.jsonl", tmp_path):
-        failed(cli("import", str(good), str(bad)), 4, str(bad))
+    missing = tmp_path / "missing.jsonl"
+    failed(cli("import", str(good), str(missing)), 4, str(missing), "nothing was recorded")
+    failed(cli("import", str(good), str(tmp_path)), 4, str(tmp_path))
+    failed(cli("import", "--map", str(tmp_path / "no.sql"), f"o={good}"), 4, "no.sql", "nothing was recorded")
+    failed(cli("import", "--map", str(good), f"o={missing}"), 4, str(missing), "nothing was recorded")
     assert len((cli.ledger / "events" / "000000000001.jsonl").read_bytes().splitlines()) == 1
 
 

@@ -59,6 +59,14 @@ def test_list_hides_archived_orders_unless_asked(cli: Cli) -> None:
     assert {row["order_id"] for row in some} < {row["order_id"] for row in every}
 
 
+def test_a_drawn_list_says_how_many_archived_orders_it_leaves_out(cli: Cli) -> None:
+    hidden = len(rows(cli.ok("list", "--archived", "--status", "closed"))) - len(
+        rows(cli.ok("list", "--status", "closed"))
+    )
+    assert f"{hidden} archived orders not shown: --archived" in cli.ok("list", "--status", "closed", "-o", "table")
+    assert "not shown" not in cli.ok("list", "--archived", "-o", "table") + cli.ok("list")
+
+
 def test_list_is_by_the_time_of_placing(cli: Cli) -> None:
     placed = [row["placed_at"] for row in rows(cli.ok("list", "--archived"))]
     assert placed == sorted(placed)
@@ -197,6 +205,24 @@ def test_log_follows_and_ends_quietly(cli: Cli) -> None:
         process.kill()
         process.stdout.close()
         process.stderr.close()  # type: ignore[union-attr]  # it is a pipe
+
+
+def test_log_stops_following_when_nobody_reads_any_more(cli: Cli) -> None:
+    for form in ("jsonl", "csv", "table"):
+        process = cli.start("log", "--follow", "-o", form, stdout=subprocess.PIPE)
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        try:
+            assert (process.wait(10), process.stderr.read()) == (0, b"")
+        finally:
+            process.kill()
+            process.stderr.close()
+
+
+def test_log_of_an_order_without_events_of_a_type_is_empty(cli: Cli) -> None:
+    assert rows(cli.ok("log", "--order", OPEN, "--type", "frozen")) == []
 
 
 def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
@@ -343,6 +369,12 @@ def test_sql_knows_the_moment(cli: Cli) -> None:
     assert values(cli.ok("sql", "SELECT $now AS now", "-o", "json", "--now", "2024-01-01")) == [
         {"now": "2024-01-01T00:00:00Z"}
     ]
+
+
+def test_help_offers_the_formats_there_are(cli: Cli) -> None:
+    assert "<table|json|jsonl>" in cli.ok("show", "--help")
+    assert "terminals and pipes alike get table" in " ".join(cli.ok("policy", "--help").split())
+    assert "a pipe csv" in " ".join(cli.ok("list", "--help").split())
 
 
 def test_every_table_comes_in_every_format(cli: Cli, tmp_path: Path) -> None:

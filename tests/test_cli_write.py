@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -153,6 +154,36 @@ def test_every_event_type_has_a_sub_command_with_help_and_example(cli: Cli, tag:
         assert (option or f"--{field.replace('_', '-')}") in printed
 
 
+BEFORE = {
+    "placed": "",
+    "paid": "placed",
+    "verified": "placed paid",
+    "dispute-withdrawn": "placed paid verified shipped dispute-opened",
+    "dispute-resolved": "placed paid verified shipped dispute-opened",
+    "unfrozen": "placed paid verified frozen",
+    "cancel-accepted": "placed paid verified cancel-requested",
+    "cancel-declined": "placed paid verified cancel-requested",
+    "refunded": "placed paid verified closed",
+    "refund-failed": "placed paid verified closed",
+    "feedback-left": "placed paid verified shipped delivered-scan confirmed",
+    "confirmed": "placed paid verified shipped delivered-scan",
+} | dict.fromkeys(
+    ("scanned", "delivered-scan", "protection-extended", "dispute-opened"), "placed paid verified shipped"
+)
+"""What makes the example of a type possible; after `placed paid verified` unless said otherwise."""
+
+
+@pytest.mark.parametrize("tag", TYPES)
+def test_the_example_of_every_event_type_is_accepted_as_it_stands(cli: Cli, tag: str) -> None:
+    for step in (*BEFORE.get(tag, "placed paid verified").split(), tag):
+        printed = " ".join(cli.ok("record", step, "--help").split())
+        cli.ok(*shlex.split(printed.partition("Example: orderledger ")[2].partition(" Arguments:")[0]))
+
+
+def test_a_time_may_be_given_without_a_zone_and_the_help_says_so(cli: Cli) -> None:
+    assert "a time without a zone is in the zone of --tz" in " ".join(cli.ok("record", "paid", "--help").split())
+
+
 # retract
 
 
@@ -206,6 +237,23 @@ def test_the_summary_in_words_counts_the_refused_by_rule_with_an_example(cli: Cl
     assert first.endswith(": 1 recorded, 0 duplicates, 2 refused")
     assert second.startswith(f"2 refused by R7, such as {log}:2: unknown order 82")
     assert answer.err.startswith("error: 2 lines refused\nhint: mend them in ")
+
+
+def test_one_refused_line_is_it_and_one_duplicate_is_one(cli: Cli, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(fact() + b"\n" + fact() + b"\n" + fact("82", "confirmed"))
+    answer = cli("import", str(log))
+    assert ": 1 recorded, 1 duplicate, 1 refused" in answer.out
+    assert "hint: mend it in " in answer.err
+
+
+def test_what_a_map_makes_is_counted_in_rows(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "o.csv").write_text("id\n81\n")
+    sql = tmp_path / "m.sql"
+    sql.write_text("SELECT 'confirmed' AS type, id AS order_id, '2024-03-01T10:00:00Z' AS occurred_at FROM o")
+    told = cli("import", "--map", str(sql), f"o={tmp_path / 'o.csv'}").out
+    assert told.startswith("read 1 row in ")
+    assert f"such as row 1 of {sql}: unknown order 81" in told
 
 
 def test_a_second_import_records_nothing(cli: Cli, tmp_path: Path) -> None:
