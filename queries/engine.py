@@ -125,7 +125,7 @@ class Relations:
             with sandbox.limits(self._con, self._timeout):
                 return ask()
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
-            if self.damage or not any(str(path) in str(error) for path in self._paths):
+            if not any(str(path) in str(error) for path in self._paths):
                 raise
             self._end_before_damage(error)
         with sandbox.limits(self._con, self._timeout):
