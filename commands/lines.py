@@ -61,7 +61,7 @@ def read(
     """
     for name in names:
         shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        yield from _numbered(shown, _split(_chunks(name, stop=stop, seen=seen, sniff=sniff), stop))
+        yield from _numbered(shown, _chunks(name, stop=stop, seen=seen, sniff=sniff), stop)
 
 
 def spooled(lines: Iterable[Line | None], *, sort: bool) -> Iterator[Line]:
@@ -128,32 +128,30 @@ def _ready(descriptor: int, seconds: float) -> bool:
     return bool(select.select([descriptor], [], [], seconds)[0])
 
 
-def _split(chunks: Iterable[bytes], stop: Callable[[], bool]) -> Iterator[bytes | None]:
+def _numbered(name: str, chunks: Iterable[bytes], stop: Callable[[], bool]) -> Iterator[Line | None]:
     """Cut chunks into lines, of which no more is kept than it takes to see that one is too long."""
-    pending = b""
+    number, pending = 0, b""
     for chunk in chunks:
         if not chunk:
             yield None
             continue
         first, *others = chunk.split(b"\n")
-        pending = (pending + first)[:_KEPT_BYTES]
-        for text in others:
-            yield pending
-            pending = text
-    if pending and not stop():
-        yield pending
+        texts = [(pending + first)[:_KEPT_BYTES], *others]
+        pending = texts.pop()
+        for text in texts:
+            number += 1
+            if text[:1] == b"{" and text[-1:] == b"}":
+                yield Line(name, number, text)
+            elif plain := _plain(text, number):
+                yield Line(name, number, plain)
+    if not stop() and (plain := _plain(pending, number + 1)):
+        yield Line(name, number + 1, plain)
 
 
-def _numbered(name: str, texts: Iterable[bytes | None]) -> Iterator[Line | None]:
-    number = 0
-    for text in texts:
-        if text is None:
-            yield None
-            continue
-        number += 1
-        plain = (text.removeprefix(_BOM) if number == 1 else text).removesuffix(b"\r")
-        if plain and not plain.isspace():
-            yield Line(name, number, plain)
+def _plain(text: bytes, number: int) -> bytes:
+    """Give a line without what editors add to it; nothing for a blank one."""
+    plain = (text.removeprefix(_BOM) if number == 1 else text).removesuffix(b"\r")
+    return b"" if plain.isspace() else plain
 
 
 def _timed(lines: Iterable[Line | None]) -> Iterator[tuple[int, str, int, bytes]]:

@@ -102,12 +102,13 @@ class Import:
             self._count(counted, rejects)
 
     def _decide(self, block: list[Line], counted: Summary, rejects: list[Reject]) -> None:
-        writer, policy, now = self._writer, self._policy, self._writer.now
+        policy, now = self._policy, self._writer.now
+        order_of, add = self._writer.order, self._writer.add
         counted.read += len(block)
         for line, known in self._parsed(block):
             try:
                 fact = known or parse(line.text)
-                order = writer.order(fact.order_id)
+                order = order_of(fact.order_id)
                 decision = decide(order, fact, policy, now)
                 if isinstance(decision, Recorded):
                     counted.duplicates += 1
@@ -116,7 +117,7 @@ class Import:
                     if self._strict:
                         refuse_odd(fact, decision.odd, hint="without --strict it is recorded, with its flag")
                     counted.odd += 1
-                writer.add(order, decision)
+                add(order, decision)
             except Refused as refused:
                 rejects.append(_reject(line, refused))
         counted.refused = len(rejects)

@@ -18,7 +18,7 @@ from ledger.store import EventStore
 
 T = TypeVar("T")
 
-KEPT_BYTES = 40 << 20
+KEPT_BYTES = 64 << 20
 """So many bytes of lines are a generation of orders in memory; there are two, what is older is read again if needed."""
 
 
