@@ -24,7 +24,7 @@ def command(
 
     if sql:
         target = output.choose(output_, to, pipe="table", no_color=no_color)
-        render.table(target, ("relation", "column", "type"), ("VARCHAR",) * 3, [_columns()])
+        render.table(target, ("relation", "column", "type", "description"), ("VARCHAR",) * 4, [_columns()])
     else:
         target = output.choose(output_ or "json", to, pipe="json", only="json jsonl")
         render.record(target, json_schema())
@@ -54,17 +54,15 @@ def _portable(value: Any) -> Any:
     return [_portable(part) for part in value] if isinstance(value, list) else value
 
 
-def _columns() -> list[tuple[str, str, str]]:
+def _columns() -> list[tuple[str, str, str, str]]:
     """List the columns of the public relations, found by asking for none of their rows."""
     from ledger.segments import Snapshot
-    from queries.engine import VIEWS, open_relations
+    from queries import describe
+    from queries.engine import open_relations
     from queries.moment import Moment
 
     with (
         tempfile.TemporaryDirectory() as scratch,
-        open_relations(Snapshot(()), Moment(clock.now()), scratch=Path(scratch)) as relations,
+        open_relations(Snapshot(()), Moment(clock.now()), scratch=Path(scratch)) as opened,
     ):
-        answers = {view: relations.run(f"SELECT * FROM {view} LIMIT 0", {}) for view in VIEWS}  # noqa: S608 - our own names
-    return [
-        (view, *column) for view, answer in answers.items() for column in zip(answer.columns, answer.types, strict=True)
-    ]
+        return [(relation.name, *column) for relation in describe.relations(opened) for column in relation.columns]

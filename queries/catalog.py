@@ -113,7 +113,7 @@ def _audit(path: Path, text: str, reserved: Collection[str], *, packaged: bool) 
     question = theme = ""
     params: list[Param] = []
     columns: list[Column] = []
-    for number, key, value in _headers(text):
+    for number, key, value in headers(text):
         try:
             match key:
                 case "question":
@@ -133,7 +133,7 @@ def _audit(path: Path, text: str, reserved: Collection[str], *, packaged: bool) 
     return Audit(path.stem, question, theme or OWN_THEME, tuple(params), tuple(columns), text, path, packaged)
 
 
-def _headers(text: str) -> Iterator[tuple[int, str, str]]:
+def headers(text: str) -> Iterator[tuple[int, str, str]]:
     """Line number, key and text of the header lines: the comments at the top, up to one that is no header."""
     key = ""
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,6 +1,22 @@
 -- question: Why was each order closed, by whom, and where did the closing send the money?
--- One row per closing event, superseded ones too. to_buyer and to_seller are its own and those of the later events up
--- to the order's next closing; paid, refunded and refunded_at (the last arrival) are the order's.
+-- rows:     one per closing event, also where a later closing took its place
+-- columns:  seq            seq of the closing event
+--           order_id       the marketplace's order number
+--           seller         the seller's id or shop name
+--           title          what was ordered, in a few words
+--           reason         why it was closed: cancelled, confirmed, security and so on
+--           closed_by      who closed it: buyer, seller or platform
+--           closed_at      when it was closed
+--           status_before  the order's status just before
+--           delivered      a scan as delivered had happened by then, whenever it was recorded
+--           paid           what the buyer paid for the order
+--           currency       ISO 4217 code of every amount in the row
+--           to_buyer       what went back to the buyer by this closing and the events up to the order's next closing
+--           to_seller      what went to the seller by them; negative: clawed back
+--           money_went_to  by this closing: buyer, seller, split, escrow (the order's money is still held) or nobody
+--           refund_by      the refund of this closing should arrive by then
+--           refunded       what has arrived on the buyer's account, of the whole order
+--           refunded_at    when the last of it arrived
 WITH live AS (
     SELECT * FROM events WHERE retracted_by IS NULL AND type <> 'retracted'
 ),

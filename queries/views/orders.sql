@@ -1,6 +1,43 @@
 -- question: How does each order stand, and where is its money?
--- One row per order in force. The step instants are the first of their kind, tracking is that of the last parcel,
--- version that of the last event in force. The closure's columns are those of the last closing event.
+-- rows:     one per order; due dates are those set last, whether or not they are met
+-- columns:  order_id         the marketplace's order number
+--           marketplace      where the order was placed
+--           seller           the seller's id or shop name
+--           title            what was ordered, in a few words
+--           currency         ISO 4217 code of every amount in the row
+--           amount           what the buyer was to pay
+--           status           the status after the last event
+--           closure_reason   why it was closed, by its last closing event; NULL where there is none
+--           closed_by        the actor of that event: buyer, seller or platform
+--           paid             what the buyer paid; always escrow + to_seller + to_buyer
+--           escrow           what is still held
+--           to_seller        what was released to the seller, less what was clawed back
+--           to_buyer         what was sent back to the buyer, arrived or not
+--           refund_pending   what was sent back and has not arrived: to_buyer - refunded
+--           refunded         what arrived on the buyer's account
+--           money_went_to    of a closed order: buyer, seller, split, nobody (nothing was paid) or escrow (still held)
+--           archived         closed, with no window open and no money on its way, at clock.now
+--           tracking         tracking number of the last parcel
+--           placed_at        when it was placed
+--           paid_at          when it was first paid
+--           verified_at      when a payment was first verified
+--           shipped_at       when it was first shipped
+--           delivered_at     when a parcel was first scanned as delivered
+--           disputed_at      when it was first disputed
+--           closed_at        when it was last closed
+--           last_event_at    the latest occurred_at of its events
+--           version          the version of its last event in force
+--           event_count      how many events are in force
+--           odd_events       how many of them have a flag
+--           pay_by           pay until then
+--           verify_by        the payment is usually verified by then
+--           ship_by          the seller must ship by then
+--           answer_by        the seller must answer the request to cancel by then
+--           protected_until  the buyer's protection ends then
+--           review_by        the review of a frozen order should end by then
+--           refund_by        the refund of the last closing should arrive by then
+--           dispute_until    a dispute is possible until then, since the last closing
+--           feedback_until   feedback is possible until then, since the last closing
 WITH live AS (
     SELECT * FROM events WHERE retracted_by IS NULL AND type <> 'retracted'
 ),

@@ -1,5 +1,12 @@
 -- question: Which account did each event take money from, and which did it give it to?
--- Four accounts per order and currency: buyer, escrow, seller, and refunds on their way to the buyer.
+-- rows:     one per leg of a movement of money; the legs of an event sum to zero
+-- columns:  seq          seq of the event that moved the money
+--           order_id     the marketplace's order number
+--           occurred_at  when the event happened
+--           type         what happened
+--           account      buyer, escrow, seller, or refunds: on their way to the buyer
+--           amount       what the account got; negative: what was taken from it
+--           currency     the order's currency
 WITH live AS (
     SELECT
         seq,
