@@ -172,12 +172,22 @@ def _answer(
     target = output.choose(output_, to, pipe="csv", no_color=bool(no_color), tz=zone)
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
     values = {param.name: _value(param, given[param.name], moment, zone) for param in audit.params}
+    if audit.packaged:
+        _check_reason(values.get("reason"))
     with reading.relations(ctx, moment) as relations:
         try:
             found = relations.run_sandboxed(audit.sql, values)
         except Usage as error:
             raise Usage(f"{audit.path}: {error.what}", why=error.why, hint=error.hint) from error
         render.result(target, found)
+
+
+def _check_reason(reason: str | None) -> None:
+    """Refuse a reason that no closure can have: an empty answer to a misspelt one would read as an all-clear."""
+    from queries.describe import closure_reasons
+
+    if reason is not None and reason not in closure_reasons():
+        raise Usage(f"no order is closed for the reason {reason!r}", hint=f"reasons are {', '.join(closure_reasons())}")
 
 
 def _value(param: "Param", given: Any, moment: "Moment", zone: tzinfo) -> Any:

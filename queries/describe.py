@@ -1,13 +1,13 @@
 """The public relations in words: their rows and columns, from the heads of the views and the structs of the events."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, get_args, get_type_hints
 
 from msgspec import inspect
 
-from ledger.events import TYPES, Event
+from ledger.events import TYPES, Closed, Event
 from queries.catalog import headers
-from queries.engine import VIEWS, Relations, view_sql
+from queries.engine import VIEWS, Relations, closing_types, view_sql
 
 _CLOCK = """-- question: From when is the ledger looked at?
 -- rows:     a single one; the other relations say what was so at its moment
@@ -48,6 +48,12 @@ def relations(opened: Relations) -> Iterator[Relation]:
             Column(column, kind, texts[column]) for column, kind in zip(answer.columns, answer.types, strict=True)
         ]
         yield Relation(name, _text(heads, "question"), _text(heads, "rows"), columns)
+
+
+def closure_reasons() -> list[str]:
+    """Every reason that a closure can have: those of the closing types, and those that a `closed` may say."""
+    said = get_type_hints(Closed)["reason"]
+    return sorted({*closing_types().values(), *(reason for part in get_args(said) for reason in get_args(part))})
 
 
 def _text(heads: list[tuple[int, str, str]], wanted: str) -> str:

@@ -197,13 +197,13 @@ def _create(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], moment: Momen
     con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
     con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
     con.execute("CREATE TABLE internal.closing_types (type VARCHAR, reason VARCHAR)")
-    for tag, reason in _closing_types().items():
+    for tag, reason in closing_types().items():
         con.execute("INSERT INTO internal.closing_types VALUES (?, ?)", [tag, reason])
     for name in VIEWS:
         con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
 
 
-def _closing_types() -> dict[str, str]:
+def closing_types() -> dict[str, str]:
     """Every closing event type with the reason it gives to the closure; a `closed` may say another."""
     closing: dict[str, Any] = {tag: event for tag, event in TYPES.items() if event.closing}
     return {

@@ -8,6 +8,7 @@ import pytest
 from ledger import errors
 from queries import catalog
 from tests.logs import relations
+from tests.running import Cli
 
 
 def _own(tmp_path: Path, text: str, name: str = "mine.sql") -> Path:
@@ -117,3 +118,13 @@ def test_a_folder_that_is_not_there_and_a_file_that_is_no_text_are_bad_input(tmp
     (own / "mine.sql").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(errors.BadInput, match="cannot be read"):
         catalog.audits([own])
+
+
+def test_a_reason_that_no_closure_can_have_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli = Cli(tmp_path / "ledger", capsys)
+    cli.ok("init")
+    for reason in ("security", "confirmed", "dispute-resolved", "unknown", "not-shipped"):
+        cli.ok("audit", "refunded-closures", "--reason", reason)
+    answer = cli("audit", "refunded-closures", "--reason", "securty")
+    assert (answer.code, answer.out) == (2, "")
+    assert "reasons are administration, cancelled, confirmed" in answer.err
