@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 _SCRIPT = Path(sys.executable).with_name("orderledger")
-_MAIN = "from commands.main import main; raise SystemExit(main())"
+_MAIN = "from commands.main import entry; entry()"
 
 ORDERLEDGER = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-c", _MAIN]
 """How to start the program: the installed script, else the checkout's own main."""

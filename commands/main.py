@@ -82,10 +82,20 @@ def main() -> int:
     gc.set_threshold(20_000, 20, 20)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
-    code = run(sys.argv[1:])
-    if "duckdb" not in sys.modules:  # what is left to it uncollected, it reports as leaked
-        gc.freeze()
-    return code
+    return run(sys.argv[1:])
+
+
+def entry() -> None:
+    """Run the command line and end the process at once: what is left to tidy up is memory, which goes with it."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError:
+            code = 7
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

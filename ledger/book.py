@@ -3,7 +3,8 @@
 import os
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -67,6 +68,7 @@ class Ledger:
         self.damage: Damaged | None = None
         self.store = EventStore(path, segment_bytes=config.segment_bytes)
         self.index = Index(path / "cache" / "index.sqlite")
+        self._writer = Writer(self.store, self.index, self.warnings)
 
     @classmethod
     def create(cls, path: Path, *, policy: str, now: datetime, ledger_id: str) -> "Ledger":
@@ -102,13 +104,11 @@ class Ledger:
 
     def history(self, order_id: str) -> list[e.Recorded]:
         """Return every line of an order, oldest first, up to where the log is damaged; none when nobody placed it."""
-        self.index.look(self.store)
-        try:
-            return lines_of(self.store, self.index, order_id)
-        except Mismatch:
-            return self._search(order_id)
-        finally:
-            self.index.close()
+        with self._looking() as index:
+            try:
+                return lines_of(self.store, index, order_id)
+            except Mismatch:
+                return self._search(order_id)
 
     def _search(self, order_id: str) -> list[e.Recorded]:
         """Look through the whole log."""
@@ -120,15 +120,24 @@ class Ledger:
 
     def order_ids(self, prefix: str, limit: int = 50) -> list[str]:
         """Return up to `limit` orders whose ids begin so."""
-        self.index.look(self.store)
+        with self._looking() as index:
+            return index.order_ids(self.store, prefix, limit)
+
+    @contextmanager
+    def _looking(self) -> Iterator[Index]:
+        """An index to look things up in, apart from the one that the writer keeps up to date."""
+        index = Index(self.index.path)
+        index.look(self.store)
         try:
-            return self.index.order_ids(self.store, prefix, limit)
+            yield index
         finally:
-            self.index.close()
+            index.close()
 
     def order(self, order_id: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Order:
         """Return where an order stands, or stood at a moment; NotFound when nothing was known of it."""
         lines = as_believed(self.history(order_id), as_of=as_of, known_at=known_at)
+        if not lines and self.damage is not None:
+            raise self.damage
         if not lines:
             raise NotFound(
                 f"no such order: {order_id}",
@@ -150,25 +159,22 @@ class Ledger:
 
         Refused, VersionConflict, Locked or StorageFailed otherwise; then nothing was appended.
         """
-        writer = Writer(self.store, self.index)
-        try:
-            with writer.lock(wait, lambda: now, LAG_BYTES):
-                order = writer.order(fact.order_id)
-                if expect_version is not None and order.version != expect_version:
-                    known = already_recorded(order, fact)
-                    if known is None:
-                        raise VersionConflict(fact.order_id, expect_version, order.version)
-                    return _again(order, known)
-                decision = decide(order, fact, self.policy, now)
-                if isinstance(decision, e.Recorded):
-                    return _again(order, decision)
-                if not allow_odd:
-                    refuse_odd(fact, decision.odd, hint="if it did happen so, record it with --allow-odd")
-                recorded = writer.add(order, decision)
-                writer.commit()
-                return Receipt(recorded, _line(recorded), duplicate=False)
-        finally:
-            self.warnings += writer.warnings
+        writer = self._writer
+        with writer.lock(wait, lambda: now, LAG_BYTES):
+            order = writer.order(fact.order_id)
+            if expect_version is not None and order.version != expect_version:
+                known = already_recorded(order, fact)
+                if known is None:
+                    raise VersionConflict(fact.order_id, expect_version, order.version)
+                return _again(order, known)
+            decision = decide(order, fact, self.policy, now)
+            if isinstance(decision, e.Recorded):
+                return _again(order, decision)
+            if not allow_odd:
+                refuse_odd(fact, decision.odd, hint="if it did happen so, record it with --allow-odd")
+            recorded = writer.add(order, decision)
+            writer.commit()
+            return Receipt(recorded, _line(recorded), duplicate=False)
 
     def import_facts(
         self,
@@ -187,14 +193,10 @@ class Ledger:
 
         The lock is free while input is awaited; a None among the lines says that the input pauses.
         """
-        writer = Writer(self.store, self.index)
-        job = Import(writer, self.policy, now=now, reject=reject, strict=strict, progress=progress, stop=stop)
-        try:
-            if atomic or dry_run:
-                return job.run_at_once(lines, wait=wait, keep=not dry_run)
-            return job.run(lines, wait=wait)
-        finally:
-            self.warnings += writer.warnings
+        job = Import(self._writer, self.policy, now=now, reject=reject, strict=strict, progress=progress, stop=stop)
+        if atomic or dry_run:
+            return job.run_at_once(lines, wait=wait, keep=not dry_run)
+        return job.run(lines, wait=wait)
 
     def repair(self, *, wait: float = 10.0) -> str:
         """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ledger.decide import decide, refuse_odd
 from ledger.errors import Refused
-from ledger.events import Fact, Recorded
+from ledger.events import Fact, Placed, Recorded
 from ledger.formats.facts import Reject, original, parse, parse_all
 from ledger.policy import Policy
 from ledger.writer import Writer
@@ -128,7 +128,7 @@ class Import:
         facts = parse_all([line.text for line in block])
         if facts is None:
             return [(line, None) for line in block]
-        self._writer.expect(fact.order_id for fact in facts)
+        self._writer.expect(fact.order_id for fact in facts if type(fact) is Placed)
         return zip(block, facts, strict=True)
 
     def _count(self, counted: Summary, rejects: list[Reject]) -> None:

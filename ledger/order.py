@@ -18,9 +18,8 @@ _ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e
 
 def row_of(event: e.Event) -> dict[str, Cell]:
     """Return the event's row of the lifecycle table; each reason of `closed` has its own."""
-    if isinstance(event, e.Closed):
-        return TABLE[f"closed:{event.reason or 'unknown'}"]
-    return _ROWS[type(event)]
+    row = _ROWS.get(type(event))
+    return TABLE[f"closed:{getattr(event, 'reason', None) or 'unknown'}"] if row is None else row
 
 
 _KEPT_BY_A_RETRACTION = {"order_id", "version", "history", "retracted", "fact_ids"}

@@ -29,11 +29,11 @@ ORDER_BYTES = 600
 class Writer:
     """The log's end and the orders as one writer knows them; good for as long as nobody else writes."""
 
-    def __init__(self, store: EventStore, index: Index) -> None:
-        self.warnings: list[str] = []
+    def __init__(self, store: EventStore, index: Index, warnings: list[str]) -> None:
         self.now: datetime
         self._store = store
         self._index = index
+        self._warnings = warnings
         self._seq = 0
         self._end: Position | None = None
         self._recent: dict[str, Order] = {}
@@ -61,7 +61,7 @@ class Writer:
                 self._forget()
                 raise
             finally:
-                self.warnings += self._store.repaired
+                self._warnings += self._store.repaired
                 self._store.repaired.clear()
 
     def expect(self, order_ids: Iterable[str]) -> None:
@@ -177,7 +177,7 @@ class Writer:
         try:
             write_index()
         except IndexFailed as error:
-            self.warnings.append(f"{error}; the events stand, reading is slower until it is made again")
+            self._warnings.append(f"{error}; the events stand, reading is slower until it is made again")
 
     def _forget(self) -> None:
         self._end = None

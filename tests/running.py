@@ -10,7 +10,7 @@ import pytest
 from commands.main import run
 
 ROOT = Path(__file__).parent.parent
-PROGRAM = [sys.executable, "-c", "import sys; from commands.main import main; sys.exit(main())"]
+PROGRAM = [sys.executable, "-c", "from commands.main import entry; entry()"]
 
 
 @dataclass(frozen=True)

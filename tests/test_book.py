@@ -180,3 +180,14 @@ def test_rebuild_removes_what_killed_readers_left(ledger: Ledger) -> None:
     ledger.rebuild()
     assert not left.exists()
     assert json.loads(ledger.record(placed("a"), now=NOW).line)["seq"] == 1
+
+
+def test_reading_between_two_writes_changes_nothing_for_the_writer(ledger: Ledger) -> None:
+    bring_in(ledger, [placed("a"), placed("b")])
+    assert len(ledger.history("a")) == 1
+    assert ledger.record(noted("b", 1), now=NOW).recorded.version == 2
+    assert len(ledger.history("b")) == 2
+    assert ledger.record(placed("a"), now=NOW).duplicate
+    assert bring_in(ledger, [noted("c", 1)], dry_run=True).refused == 1
+    assert ledger.record(noted("a", 1), now=NOW).recorded.version == 2
+    assert [recorded.seq for recorded in log(ledger)] == [1, 2, 3, 4]

@@ -402,7 +402,8 @@ def test_the_schema_is_made_from_the_structs(cli: Cli) -> None:
 
 def test_the_public_relations_are_listed_with_columns_and_types(cli: Cli) -> None:
     rows = json.loads(cli.ok("schema", "--sql", "-o", "json"))
-    assert {"relation": "orders", "column": "order_id", "type": "VARCHAR"} in rows
+    assert ("orders", "order_id", "VARCHAR") in [(row["relation"], row["column"], row["type"]) for row in rows]
+    assert all(row["description"] for row in rows)
     assert {"relation": "events", "column": "seq", "type": "BIGINT"} in rows
 
 

@@ -136,3 +136,5 @@ def test_show_tells_what_comes_before_the_damage_and_warns(cli: Cli) -> None:
     answer = cli("show", "81")
     assert (answer.code, "placed the order" in answer.out, "paid" in answer.err) == (5, True, False)
     assert "damaged" in answer.err
+    segment(cli).write_bytes(segment(cli).read_bytes().replace(b'"placed"', b'"Placed"'))
+    assert cli("show", "81").code == 5
