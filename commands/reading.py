@@ -1,5 +1,8 @@
 """The relations of a ledger for the commands that ask them."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     from ledger.book import Ledger
     from queries.engine import Relations
     from queries.moment import Moment
+
+_REPEAT_SECONDS = 0.05
+"""An interrupt that comes between two statements is lost, so it is repeated."""
 
 
 @contextmanager
@@ -31,17 +37,45 @@ def of_ledger(
     """Open the relations of a ledger that is open already."""
     from queries.engine import open_relations
 
-    with open_relations(
-        ledger.store.snapshot(),
-        moment,
-        scratch=ledger.path / "cache",
-        memory=memory,
-        timeout=timeout,
-        first_damage=ledger.store.first_damage,
-    ) as found:
+    with (
+        open_relations(
+            ledger.store.snapshot(),
+            moment,
+            scratch=ledger.path / "cache",
+            memory=memory,
+            timeout=timeout,
+            first_damage=ledger.store.first_damage,
+        ) as found,
+        _stopped_by_signals(found),
+    ):
         yield found
     if found.damage is not None:
         raise found.damage
+
+
+@contextmanager
+def _stopped_by_signals(found: "Relations") -> Iterator[None]:
+    """Interrupt a query when a signal comes: Python itself takes notice only when the query has ended."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    ended = threading.Event()
+
+    def watch() -> None:
+        if os.read(reader, 1):
+            while not ended.wait(_REPEAT_SECONDS):
+                found.interrupt()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        ended.set()
+        os.close(writer)
+        thread.join()
+        os.close(reader)
 
 
 def naive(instant: datetime | None) -> datetime | None:

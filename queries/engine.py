@@ -98,6 +98,10 @@ class Relations:
         self._snapshot = snapshot
         self._con, self._paths = self._open()
 
+    def interrupt(self) -> None:
+        """Stop the statement that is running, from another thread; it ends as KeyboardInterrupt."""
+        self._con.interrupt()
+
     def close(self) -> None:
         """Let go of the connection."""
         self._con.close()
