@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Import the sample logs into a new ledger, and walk through the answers.
 
-    Example: orderledger demo /tmp/demo
+    Example: orderledger demo my-demo
     """
     samples = find_samples()
     # A demonstration runs through; it does not stop at a pager.

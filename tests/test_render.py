@@ -125,7 +125,7 @@ def test_md_makes_text_inert_and_aligns_numbers(capsys: pytest.CaptureFixture[st
         ("1.2345", "USD", "1.2345"),
         ("5.0000", None, "5.00"),
         ("5.1230", None, "5.123"),
-        ("5.0000", "XXX", "5.00"),
+        ("5.0000", "QQQ", "5.00"),
         ("9" * 34 + ".1200", "USD", "9" * 34 + ".12"),
     ],
 )
