@@ -59,7 +59,7 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     kind = type(fact)
     if fact.occurred_at.tzinfo is not UTC:
         fact = replace(fact, occurred_at=in_utc(fact.occurred_at))
-    if order.history:
+    if order.lines:
         recorded = already_recorded(order, fact)
         if recorded is not None:
             return recorded

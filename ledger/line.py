@@ -1,5 +1,6 @@
 """One line of the log: an event and its CRC, as bytes and back."""
 
+from datetime import UTC, datetime
 from zlib import crc32
 
 import msgspec
@@ -16,6 +17,11 @@ def encode(recorded: Recorded) -> bytes:
     """One line of the log with its CRC and newline; `recorded.crc` must be empty."""
     body = _ENCODER.encode(recorded)[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def mark_of(instant: datetime) -> bytes:
+    """What the line of every event that happened then has in it."""
+    return b'"occurred_at":' + _ENCODER.encode(instant.astimezone(UTC))
 
 
 def check_crc(line: bytes) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from ledger import events as e
 from ledger import money
 from ledger.lifecycle import TABLE, Cell
+from ledger.line import decode, mark_of
 
 _ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e.TYPES.items() if tag in TABLE}
 
@@ -22,20 +23,22 @@ def row_of(event: e.Event) -> dict[str, Cell]:
     return TABLE[f"closed:{getattr(event, 'reason', None) or 'unknown'}"] if row is None else row
 
 
-_KEPT_BY_A_RETRACTION = {"order_id", "version", "history", "retracted", "fact_ids"}
+_KEPT_BY_A_RETRACTION = {"order_id", "version", "lines", "retracted", "fact_ids"}
 
 
 class Order(Struct, gc=False):
     """Where one order stands. Amounts are minor units of its currency; `version` counts its lines, retracted ones too.
 
     `base` is the status below the flags `disputed` and `frozen` (domain: lifecycle); `none` is an order nobody placed.
+    `lines` are its lines, of which a writer that keeps many orders packs those that are written (`pack_last`);
+    `fact_ids` has the version of each fact_id.
     """
 
     order_id: str
     version: int = 0
-    history: list[e.Recorded] = field(default_factory=list)
+    lines: list[e.Recorded | bytes] = field(default_factory=list)
     retracted: dict[int, e.Recorded] = field(default_factory=dict)
-    fact_ids: dict[str, e.Recorded] = field(default_factory=dict)
+    fact_ids: dict[str, int] = field(default_factory=dict)
     base: str = "none"
     disputed: bool = False
     frozen: bool = False
@@ -66,6 +69,21 @@ class Order(Struct, gc=False):
     refund_by: datetime | None = None
     dispute_until: datetime | None = None
     feedback_until: datetime | None = None
+
+    @property
+    def history(self) -> list[e.Recorded]:
+        """Every line, oldest first."""
+        return [_unpacked(line) for line in self.lines]
+
+    def happened_at(self, instant: datetime) -> list[e.Recorded]:
+        """Return the lines of events that happened then, oldest first, without unpacking the others."""
+        mark = mark_of(instant)
+        found = [_unpacked(line) for line in self.lines if not isinstance(line, bytes) or mark in line]
+        return [line for line in found if line.event.occurred_at == instant]
+
+    def pack_last(self, line: bytes) -> None:
+        """Keep the last line as the bytes it has in the log, which take a third of the room."""
+        self.lines[-1] = line
 
     @property
     def status(self) -> str:
@@ -103,8 +121,12 @@ class Order(Struct, gc=False):
     def in_force(self) -> list[e.Recorded]:
         """Return the lines that are neither retracted nor a retraction (R23)."""
         if not self.retracted:
-            return list(self.history)
+            return self.history
         return [r for r in self.history if r.version not in self.retracted and type(r.event) is not e.Retracted]
+
+
+def _unpacked(line: e.Recorded | bytes) -> e.Recorded:
+    return decode(line[:-1]) if isinstance(line, bytes) else line
 
 
 _FOLDED = [name for name in Order.__struct_fields__ if name not in _KEPT_BY_A_RETRACTION]
@@ -122,9 +144,9 @@ def evolve(order: Order, recorded: e.Recorded) -> Order:
     """Advance the order it is given by one line of its history, and return it."""
     event = recorded.event
     order.version = recorded.version
-    order.history.append(recorded)
+    order.lines.append(recorded)
     if event.fact_id is not None:
-        order.fact_ids.setdefault(event.fact_id, recorded)
+        order.fact_ids.setdefault(event.fact_id, recorded.version)
     if type(event) is e.Retracted:
         order.retracted[event.retracts] = recorded
         _start_over(order)

@@ -49,7 +49,7 @@ def _is_amount(hint: Any) -> bool:
 def already_recorded(order: Order, fact: Event) -> Recorded | None:
     """Return the line that says the same as this fact, a retracted one too; refuse a fact_id used otherwise (R10)."""
     if fact.fact_id is not None and fact.fact_id in order.fact_ids:
-        recorded = order.fact_ids[fact.fact_id]
+        recorded = order.history[order.fact_ids[fact.fact_id] - 1]
         if same_content(recorded.event, fact):
             return recorded
         raise Refused(
@@ -60,7 +60,7 @@ def already_recorded(order: Order, fact: Event) -> Recorded | None:
         )
     if not order.retracted and (order.effective_at is None or fact.occurred_at > order.effective_at):
         return None  # later than everything recorded
-    same = [recorded for recorded in order.history if _same_without_id(order, recorded, fact)]
+    same = [recorded for recorded in order.happened_at(fact.occurred_at) if _same_without_id(order, recorded, fact)]
     in_force = (recorded for recorded in same if recorded.version not in order.retracted)
     return next(in_force, same[0] if same else None)
 

@@ -79,7 +79,7 @@ class Writer:
         if order is None:
             order = self._older.pop(order_id, None) or fold(order_id, self._lines_of(order_id))
             self._recent[order_id] = order
-            self._recent_bytes += ORDER_BYTES + sum(len(encode(line)) for line in order.history)
+            self._recent_bytes += ORDER_BYTES + sum(map(_size, order.lines))
         return order
 
     def add(self, order: Order, decision: Decision) -> Recorded:
@@ -96,6 +96,7 @@ class Writer:
         )
         evolve(order, recorded)
         line = encode(recorded)
+        order.pack_last(line)
         self._chunk.append(line)
         self._chunk_orders.append(order.order_id)
         return recorded
@@ -183,3 +184,7 @@ class Writer:
         self._end = None
         self._recent, self._older, self._recent_bytes = {}, {}, 0
         self._chunk, self._chunk_orders = [], []
+
+
+def _size(line: Recorded | bytes) -> int:
+    return len(line) if isinstance(line, bytes) else len(encode(line))
