@@ -38,6 +38,7 @@ ADVICE = frozenset({"tracking-check-digit", "ambiguous-time"})
 """Flags that alone refuse nothing, neither at the prompt nor under --strict."""
 
 _MOVES_WITH_A_GAP = (e.Verified, e.Shipped, e.DeliveryScan, e.Confirmed)
+_RAISES_A_FLAG = frozenset({e.DisputeOpened, e.Frozen})
 _OF_A_DISPUTE = (e.DisputeOpened, e.DisputeResolved, e.DisputeWithdrawn)
 _MAY_COME_LATE = frozenset({e.Scanned, e.DeliveryScan})
 
@@ -84,7 +85,9 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
         event, flags = COMPLETE[kind](order, fact, actor, policy)
     except OverflowError:
         raise _out_of_range() from None
-    return Decision(event, _status_after(order, kind, base), odd + flags, latest if late else None)
+    flagged = order.disputed or order.frozen or kind in _RAISES_A_FLAG
+    status = _status_after(order, kind, base) if flagged else base
+    return Decision(event, status, odd + flags, latest if late else None)
 
 
 def refuse_odd(fact: e.Fact, odd: tuple[str, ...], *, hint: str) -> None:
@@ -247,6 +250,7 @@ def _flag_of(verdict: str, base: str, order: Order, fact: e.Fact) -> tuple[str, 
 
 
 def _status_after(order: Order, kind: type[e.Event], base: str) -> str:
+    """Return the status shown where a flag is up or is raised."""
     if kind.closing:
         return base
     disputed = kind is e.DisputeOpened or (order.disputed and kind is not e.DisputeWithdrawn)

@@ -30,7 +30,7 @@ class Order(Struct, gc=False):
     """Where one order stands. Amounts are minor units of its currency; `version` counts its lines, retracted ones too.
 
     `base` is the status below the flags `disputed` and `frozen` (domain: lifecycle); `none` is an order nobody placed.
-    `lines` are its lines, of which a writer that keeps many orders packs those that are written (`pack_last`);
+    `lines` are its lines; a writer that keeps many orders has those it wrote as the bytes they have in the log.
     `fact_ids` has the version of each fact_id.
     """
 
@@ -80,10 +80,6 @@ class Order(Struct, gc=False):
         mark = mark_of(instant)
         found = [_unpacked(line) for line in self.lines if not isinstance(line, bytes) or mark in line]
         return [line for line in found if line.event.occurred_at == instant]
-
-    def pack_last(self, line: bytes) -> None:
-        """Keep the last line as the bytes it has in the log, which take a third of the room."""
-        self.lines[-1] = line
 
     @property
     def status(self) -> str:

@@ -96,7 +96,7 @@ class Writer:
         )
         evolve(order, recorded)
         line = encode(recorded)
-        order.pack_last(line)
+        order.lines[-1] = line  # as bytes it takes a third of the room
         self._chunk.append(line)
         self._chunk_orders.append(order.order_id)
         return recorded

@@ -50,7 +50,8 @@ def parse_all(lines: list[bytes]) -> list[Fact] | None:
     """
     block = b"\n".join(lines)
     one_a_line = block.count(b"}\n{") == len(lines) - 1
-    if not one_a_line or b"\\u0000" in block or max(map(len, lines)) > MAX_LINE_BYTES:
+    long = len(block) > MAX_LINE_BYTES and max(map(len, lines)) > MAX_LINE_BYTES
+    if long or not one_a_line or b"\\u0000" in block:
         return None
     try:
         found = _fact.decode_lines(block)
