@@ -60,7 +60,10 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     kind = type(fact)
     if fact.occurred_at.tzinfo is not UTC:
         fact = replace(fact, occurred_at=in_utc(fact.occurred_at))
-    if order.lines:
+    at, latest = fact.occurred_at, order.effective_at
+    # Most facts are later than all before them and have no id to be known by: they cannot be there already.
+    is_news = fact.fact_id is None and not order.retracted and (latest is None or at > latest)
+    if not is_news:
         recorded = already_recorded(order, fact)
         if recorded is not None:
             return recorded
@@ -69,7 +72,6 @@ def decide(order: Order, fact: e.Fact, policy: Policy, now: datetime) -> Decisio
     actor = fact.actor or kind.usual_actor
     if actor != kind.usual_actor and not kind.any_actor:
         _check_actor(order, fact, policy)
-    at, latest = fact.occurred_at, order.effective_at
     if at > now:
         _check_not_future(fact, policy, now)
     if isinstance(fact, e.Retracted):

@@ -147,7 +147,9 @@ def _batches(lines: Iterable[Line | None]) -> Iterator[list[Line]]:
         if line is not None:
             batch.append(line)
             room -= len(line.text)
-        if len(batch) == BATCH_LINES or room < 0 or (line is None and batch):
+            if room > 0 and len(batch) < BATCH_LINES:
+                continue
+        if batch:
             yield batch
             batch, room = [], BATCH_BYTES
     if batch:

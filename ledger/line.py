@@ -9,19 +9,19 @@ from ledger.disk import REPAIR
 from ledger.errors import Damaged
 from ledger.events import Recorded
 
-_ENCODER = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(Recorded)
 
 
 def encode(recorded: Recorded) -> bytes:
     """One line of the log with its CRC and newline; `recorded.crc` must be empty."""
-    body = _ENCODER.encode(recorded)[:-1]
+    body = _encode(recorded)[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
 def mark_of(instant: datetime) -> bytes:
     """What the line of every event that happened then has in it."""
-    return b'"occurred_at":' + _ENCODER.encode(instant.astimezone(UTC))
+    return b'"occurred_at":' + _encode(instant.astimezone(UTC))
 
 
 def check_crc(line: bytes) -> None:

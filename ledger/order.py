@@ -163,9 +163,9 @@ def _start_over(order: Order) -> None:
 def _apply(order: Order, recorded: e.Recorded) -> None:
     event = recorded.event
     order.effective_at = recorded.effective_at or event.occurred_at
-    cell = row_of(event)[order.base]
-    if cell.verdict != "no":
-        order.base = cell.next
+    verdict, base = row_of(event)[order.base]
+    if verdict != "no":
+        order.base = base
     apply: Callable[[Order, Any], None] | None = _APPLY.get(type(event))
     if apply is not None:
         apply(order, event)
