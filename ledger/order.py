@@ -75,6 +75,10 @@ class Order(Struct, gc=False):
         """Every line, oldest first."""
         return [_unpacked(line) for line in self.lines]
 
+    def line(self, version: int) -> e.Recorded:
+        """Return one line."""
+        return _unpacked(self.lines[version - 1])
+
     def happened_at(self, instant: datetime) -> list[e.Recorded]:
         """Return the lines of events that happened then, oldest first, without unpacking the others."""
         mark = mark_of(instant)

@@ -49,7 +49,7 @@ def _is_amount(hint: Any) -> bool:
 def already_recorded(order: Order, fact: Event) -> Recorded | None:
     """Return the line that says the same as this fact, a retracted one too; refuse a fact_id used otherwise (R10)."""
     if fact.fact_id is not None and fact.fact_id in order.fact_ids:
-        recorded = order.history[order.fact_ids[fact.fact_id] - 1]
+        recorded = order.line(order.fact_ids[fact.fact_id])
         if same_content(recorded.event, fact):
             return recorded
         raise Refused(

@@ -21,7 +21,6 @@ T = TypeVar("T")
 KEPT_BYTES = 64 << 20
 """So many bytes of lines are a generation of orders in memory; there are two, what is older is read again if needed."""
 
-
 ORDER_BYTES = 600
 """What an order takes besides its lines."""
 
@@ -67,8 +66,8 @@ class Writer:
     def expect(self, order_ids: Iterable[str]) -> None:
         """Learn which of these orders are new, all at once: one by one it costs more than deciding does."""
         if self._draft is None:
-            unseen = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in self._recent]
-            unseen = [order_id for order_id in unseen if order_id not in self._older]
+            recent, older = self._recent, self._older
+            unseen = [one for one in dict.fromkeys(order_ids) if one not in recent and one not in older]
             for order_id in self._sure(lambda: self._index.without_lines(unseen)):
                 self._recent[order_id] = Order(order_id)
                 self._recent_bytes += ORDER_BYTES
