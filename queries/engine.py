@@ -10,59 +10,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import duckdb
-from msgspec import inspect
 from msgspec.structs import fields
 
-from ledger.disk import LINE_BYTES_MAX, LogFile
+from ledger import timers
+from ledger.disk import LogFile
 from ledger.errors import Damaged, Usage
-from ledger.events import TYPES, Amount, Recorded
+from ledger.events import TYPES
 from ledger.order import closure_reason
 from ledger.segments import Damage, Snapshot
 from queries import sandbox
+from queries.log import Log
 from queries.moment import Moment
 from queries.sandbox import Params
 
-VIEWS = ("events", "postings", "closures", "orders")
+VIEWS = ("events", "postings", "closures", "orders", "steps", "timers", "parcels", "sellers", "oddities")
 """The public relations, each after those it reads."""
 
 _COPY_BYTES = 1024 * 1024
-_AMOUNT = get_args(Amount)[1].pattern
-
-
-def _field_types() -> dict[str, str]:
-    types: dict[str, str] = {}
-    for event in inspect.multi_type_info(TYPES.values()):
-        assert isinstance(event, inspect.StructType)
-        types |= {field.encode_name: _sql_type(field.type) for field in event.fields}
-    return types
-
-
-def _sql_type(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.Metadata():
-            return _sql_type(kind.type)
-        case inspect.UnionType():
-            return _sql_type(next(part for part in kind.types if not isinstance(part, inspect.NoneType)))
-        case inspect.DateTimeType():
-            return "TIMESTAMP"
-        case inspect.IntType():
-            return "BIGINT"
-        case inspect.BoolType():
-            return "BOOLEAN"
-        case inspect.StrType(pattern=pattern) if pattern == _AMOUNT:
-            return "DECIMAL(18,4)"
-        case inspect.StrType() | inspect.LiteralType():
-            return "VARCHAR"
-        case inspect.VarTupleType():
-            return "JSON"
-    raise AssertionError(f"no SQL type for {kind}")
-
-
-FIELD_TYPES = _field_types()
-"""Every field of an event with its SQL type, common fields first; made from the structs."""
 
 
 class Result(NamedTuple):
@@ -96,7 +63,7 @@ class Relations:
         self._timeout = timeout
         self._first_damage = first_damage
         self._snapshot = snapshot
-        self._con, self._paths = self._open()
+        self._con, self._log, self._paths = self._open()
 
     def interrupt(self) -> None:
         """Stop the statement that is running, from another thread; it ends as KeyboardInterrupt."""
@@ -108,13 +75,20 @@ class Relations:
 
     def run(self, sql: str, params: Params) -> Result:
         """Answer a statement of the package's own."""
-        return self._answer(lambda: _result(self._con.execute(sql, sandbox.plain(params))))
+
+        def answer() -> Result:
+            given = sandbox.plain(params)
+            self._log.serve(sql, given)
+            return _result(self._con.execute(sql, given))
+
+        return self._answer(answer)
 
     def run_sandboxed(self, sql: str, params: Params) -> Result:
         """Answer a statement that somebody else wrote, with `$now` given; Usage unless it is one SELECT that runs."""
 
         def answer() -> Result:
             select = sandbox.one_select(self._con, sql, {"now": self._moment.now, **params})
+            self._log.serve(select.sql, select.params)
             found = self._con.execute(select.sql, select.params).fetchall()
             return Result(select.columns, select.types, found)
 
@@ -144,20 +118,26 @@ class Relations:
         self.damage = Damaged(what, why=f"{found.problem}; the answer is from what comes before it", hint=hint)
         self._con.close()
         self._snapshot = Snapshot((*self._snapshot.files[: found.ordinal], found.file))
-        self._con, self._paths = self._open()
+        self._con, self._log, self._paths = self._open()
 
-    def _open(self) -> tuple[duckdb.DuckDBPyConnection, list[Path]]:
-        """A locked connection with all relations, and the files it reads."""
+    def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log, list[Path]]:
+        """A locked connection with all relations, its log, and the files it reads."""
         paths = _readable(self._snapshot.files, self._private)
-        con = sandbox.connect(paths, spill=self._private / "spill", memory=self._memory)
+        nothing = self._private / "nothing.jsonl"
+        nothing.touch(mode=0o600)
+        con = sandbox.connect([*paths, nothing], spill=self._private / "spill", memory=self._memory)
         try:
             with sandbox.limits(con, None):
-                _create(con, paths, self._moment)
+                con.execute("CREATE SCHEMA internal")
+                log = Log(con, paths, nothing)
+                _create_rules(con, self._moment)
+                for name in VIEWS:
+                    con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
             sandbox.lock(con)
         except BaseException:
             con.close()
             raise
-        return con, paths
+        return con, log, paths
 
 
 @contextmanager
@@ -194,17 +174,26 @@ def view_sql(name: str) -> str:
     return files(__package__).joinpath("views", f"{name}.sql").read_text()
 
 
-def _create(con: duckdb.DuckDBPyConnection, paths: Sequence[Path], moment: Moment) -> None:
-    """Make what the views read, which is the schema `internal` and the relation `clock`, then the views."""
-    con.execute("CREATE SCHEMA internal")
-    con.execute(f"CREATE VIEW internal.log AS {_log_sql(paths)}")
+def _create_rules(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
+    """Make what the views read besides the log: the relation `clock`, and the rules."""
     con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
     con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
-    con.execute("CREATE TABLE internal.closing_types (type VARCHAR, reason VARCHAR)")
-    for tag, reason in closing_types().items():
-        con.execute("INSERT INTO internal.closing_types VALUES (?, ?)", [tag, reason])
-    for name in VIEWS:
-        con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
+    closings = list(closing_types().items())
+    _create_table(con, "closing_types", {"type": "VARCHAR", "reason": "VARCHAR"}, closings)
+    kinds = [(kind.name, kind.consequence, kind.held, kind in timers.WHILE_OPEN) for kind in timers.KINDS]
+    columns = {"timer": "VARCHAR", "consequence": "VARCHAR", "held": "VARCHAR", "while_open": "BOOLEAN"}
+    _create_table(con, "timer_kinds", columns, kinds)
+    ends = [(kind.name, tag) for kind in timers.KINDS for tag in timers.ended_by(kind)]
+    _create_table(con, "timer_ends", {"timer": "VARCHAR", "type": "VARCHAR"}, ends)
+
+
+def _create_table(
+    con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Hand a table of the rules to the views, so that none is written a second time in SQL."""
+    con.execute(f"CREATE TABLE internal.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
+    places = ", ".join(f"({', '.join('?' * len(columns))})" for _ in rows)
+    con.execute(f"INSERT INTO internal.{name} VALUES {places}", [value for row in rows for value in row])  # noqa: S608
 
 
 def closing_types() -> dict[str, str]:
@@ -214,37 +203,6 @@ def closing_types() -> dict[str, str]:
         tag: closure_reason(event(**dict.fromkeys(field.name for field in fields(event) if field.required)))
         for tag, event in closing.items()
     }
-
-
-def _log_sql(paths: Sequence[Path]) -> str:
-    """One row per line of the files: its envelope, and every field of the event as a column."""
-    quoted = {sandbox.identifier(name): kind for name, kind in ({"type": "VARCHAR"} | FIELD_TYPES).items()}
-    event = f"STRUCT({', '.join(f'{name} {kind}' for name, kind in quoted.items())})"
-    envelope = {
-        "seq": "BIGINT",
-        "version": "BIGINT",
-        "recorded_at": "TIMESTAMP",
-        "status": "VARCHAR",
-        "odd": "VARCHAR[]",
-        "effective_at": "TIMESTAMP",
-        "event": event,
-    }
-    assert set(envelope) == set(Recorded.__struct_fields__) - {"crc"}
-    if paths:
-        columns = ", ".join(f"{name}: {sandbox.literal(kind)}" for name, kind in envelope.items())
-        lines = (
-            f"read_json([{', '.join(sandbox.literal(str(path)) for path in paths)}], format = 'newline_delimited', "
-            f"compression = 'uncompressed', hive_partitioning = false, filename = false, "
-            f"maximum_object_size = {LINE_BYTES_MAX}, columns = {{{columns}}})"
-        )
-    else:
-        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in envelope.items())
-        lines = f"(SELECT {nothing} WHERE false)"
-    flat = ", ".join(f"event.{name} AS {name}" for name in quoted)
-    return (
-        "SELECT seq, version, recorded_at, status, array_to_string(odd, ',') AS odd, "  # noqa: S608
-        f"COALESCE(effective_at, event.occurred_at) AS effective_at, {flat} FROM {lines}"
-    )
 
 
 def _result(con: duckdb.DuckDBPyConnection) -> Result:

@@ -18,7 +18,7 @@ from duckdb.sqltypes import DuckDBPyType
 from ledger.errors import BadInput, Usage
 from ledger.events import Item
 from queries import csv_table, sandbox
-from queries.engine import FIELD_TYPES
+from queries.log import FIELD_TYPES
 from queries.sandbox import Select, identifier, literal
 
 _MEMORY = "256MiB"  # of the 512 MiB that an import may take

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ledger import money
 from ledger.book import Ledger
 from ledger.errors import Refused
-from ledger.events import DeliveryScan, Fact, Paid, Placed, Recorded, Refunded, Retracted
+from ledger.events import DeliveryScan, Fact, Paid, Placed, Recorded, Refunded, RefundFailed, Retracted
 from ledger.formats.facts import Reject, parse
 from ledger.importing import Line, Summary
 from ledger.order import Closing, Order, as_believed, closure_reason, fold
@@ -98,7 +98,14 @@ def orders_row(order: Order, now: datetime) -> Row:
         "odd_events": sum(bool(line.odd) for line in lines),
         **{name: cents(amount, order.currency) for name, amount in sums.items()},
         **{name: naive(instant) for name, instant in instants.items()},
+        "refund_failed": order.pending > 0 and bounced(events),
     }
+
+
+def bounced(events: list[Fact]) -> bool:
+    """Return whether a refund failed and neither a closing nor a refund came after it."""
+    news = [event for event in events if isinstance(event, Closing | Refunded | RefundFailed)]
+    return bool(news) and isinstance(news[-1], RefundFailed)
 
 
 def moved(events: Iterable[Fact], field: str) -> Decimal:

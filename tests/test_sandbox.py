@@ -360,13 +360,13 @@ def test_names_and_texts_are_quoted() -> None:
     assert sandbox.identifier('a"b') == '"a""b"'
 
 
-RELATIONS = "the relations here are clock, closures, events, orders, postings"
+RELATIONS = f"the relations here are {', '.join(sorted(('clock', *VIEWS)))}"
 
 
 @pytest.mark.parametrize(
     ("sql", "hint"),
     [
-        ("SELECT * FROM steps", RELATIONS),
+        ("SELECT * FROM stages", RELATIONS),
         ("SELECT * FROM log", RELATIONS),
         ("SELECT * FROM 'orders.csv'", RELATIONS),
         ("SELECT sellr FROM orders", 'the nearest columns: "seller"'),

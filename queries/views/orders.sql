@@ -38,12 +38,14 @@
 --           refund_by        the refund of the last closing should arrive by then
 --           dispute_until    a dispute is possible until then, since the last closing
 --           feedback_until   feedback is possible until then, since the last closing
+--           refund_failed    the refund on its way bounced last, and is still owed
 WITH live AS (
     SELECT * FROM events WHERE retracted_by IS NULL AND type <> 'retracted'
 ),
 last_closings AS (
     SELECT
         live.order_id,
+        live.version,
         CASE WHEN live.type = 'closed' THEN live.reason ELSE closing_types.reason END AS closure_reason,
         live.actor AS closed_by,
         live.occurred_at AS closed_at,
@@ -83,7 +85,9 @@ sums AS (
         arg_max(ship_by, version) FILTER (WHERE ship_by IS NOT NULL) AS ship_by,
         arg_max(answer_by, version) FILTER (WHERE answer_by IS NOT NULL) AS answer_by,
         arg_max(protected_until, version) FILTER (WHERE protected_until IS NOT NULL) AS protected_until,
-        arg_max(review_by, version) FILTER (WHERE review_by IS NOT NULL) AS review_by
+        arg_max(review_by, version) FILTER (WHERE review_by IS NOT NULL) AS review_by,
+        max(version) FILTER (WHERE type = 'refunded') AS refunded_in,
+        max(version) FILTER (WHERE type = 'refund-failed') AS refund_failed_in
     FROM live
     GROUP BY order_id
 )
@@ -136,7 +140,11 @@ SELECT
     sums.review_by,
     last_closings.refund_by,
     last_closings.dispute_until,
-    last_closings.feedback_until
+    last_closings.feedback_until,
+    sums.to_buyer > sums.refunded
+    AND sums.refund_failed_in IS NOT NULL
+    AND sums.refund_failed_in > COALESCE(sums.refunded_in, 0)
+    AND sums.refund_failed_in > COALESCE(last_closings.version, 0) AS refund_failed
 FROM sums
 CROSS JOIN clock
 LEFT JOIN last_closings ON last_closings.order_id = sums.order_id

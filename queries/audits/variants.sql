@@ -1,0 +1,32 @@
+-- question: Which paths do orders take, how often, and how often do they end in a refund?
+-- theme:    paths
+-- columns:  path VARCHAR, orders BIGINT, share DOUBLE, median_days DOUBLE, refunded_share DOUBLE
+WITH paths AS (
+    SELECT
+        order_id,
+        string_agg(type, ' > ' ORDER BY occurred_at, version) AS path,
+        date_diff('second', min(occurred_at), max(occurred_at)) AS seconds,
+        COALESCE(sum(to_buyer), 0) > 0 AS refunded
+    FROM events
+    WHERE retracted_by IS NULL AND type <> 'retracted'
+    GROUP BY order_id
+),
+ranked AS (
+    SELECT
+        path,
+        seconds,
+        refunded,
+        row_number() OVER (PARTITION BY path ORDER BY seconds) AS place,
+        count(*) OVER (PARTITION BY path) AS orders,
+        count(*) OVER () AS all_orders
+    FROM paths
+)
+SELECT
+    path,
+    count(*) AS orders,
+    round(CAST(count(*) AS DOUBLE) / max(all_orders), 4) AS share,
+    floor(CAST(min(seconds) FILTER (WHERE place * 2 >= orders) + 4320 AS DOUBLE) / 8640) / 10 AS median_days,
+    round(CAST(count(*) FILTER (WHERE refunded) AS DOUBLE) / count(*), 4) AS refunded_share
+FROM ranked
+GROUP BY path
+ORDER BY orders DESC, path

@@ -1,0 +1,143 @@
+"""The lines of the log as a relation, `internal.log`: a row per line, a column for every field an event can have.
+
+It is a view over the files. A statement that would read them again and again gets the columns that it needs from a
+table instead, which is filled in one reading.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import duckdb
+from msgspec import inspect
+
+from ledger.disk import LINE_BYTES_MAX
+from ledger.events import TYPES, Amount, Recorded
+from queries.sandbox import identifier, literal
+
+_AMOUNT = get_args(Amount)[1].pattern
+_FEW = 24
+"""So many columns are kept in a table even for a single use of `events`, which reads the log twice; more do not pay."""
+
+
+def _field_types() -> dict[str, str]:
+    types: dict[str, str] = {}
+    for event in inspect.multi_type_info(TYPES.values()):
+        assert isinstance(event, inspect.StructType)
+        types |= {field.encode_name: _sql_type(field.type) for field in event.fields}
+    return types
+
+
+def _sql_type(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata():
+            return _sql_type(kind.type)
+        case inspect.UnionType():
+            return _sql_type(next(part for part in kind.types if not isinstance(part, inspect.NoneType)))
+        case inspect.DateTimeType():
+            return "TIMESTAMP"
+        case inspect.IntType():
+            return "BIGINT"
+        case inspect.BoolType():
+            return "BOOLEAN"
+        case inspect.StrType(pattern=pattern) if pattern == _AMOUNT:
+            return "DECIMAL(18,4)"
+        case inspect.StrType() | inspect.LiteralType():
+            return "VARCHAR"
+        case inspect.VarTupleType():
+            return "JSON"
+    raise AssertionError(f"no SQL type for {kind}")
+
+
+FIELD_TYPES = _field_types()
+"""Every field of an event with its SQL type, common fields first; made from the structs."""
+
+_EVENT = {"type": "VARCHAR"} | FIELD_TYPES
+_ENVELOPE = {
+    "seq": "BIGINT",
+    "version": "BIGINT",
+    "recorded_at": "TIMESTAMP",
+    "status": "VARCHAR",
+    "odd": "VARCHAR[]",
+    "effective_at": "TIMESTAMP",
+}
+assert {*_ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
+
+
+class Log:
+    """The relation `internal.log` of one connection, over `paths`; `nothing` is an empty file.
+
+    Until a statement is served it has no rows, so that views can be made of it at once.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path) -> None:
+        self._con = con
+        self._lines = _read([*paths, nothing])
+        self._no_lines = _read([nothing])
+        self._kept: frozenset[str] = frozenset()
+        self._define(_in_file, self._no_lines)
+
+    def serve(self, sql: str, params: dict[str, Any]) -> None:
+        """Make the relation such that this statement reads the files once, or as often as a simple one would."""
+        self._define(_in_file, self._no_lines)
+        scans = list(_scans(self._con, sql, params))
+        needed = frozenset().union(*scans)
+        if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
+            self._keep(needed)
+            self._define(self._in_table, "internal.kept")
+        else:
+            self._define(_in_file, self._lines)
+
+    def _keep(self, needed: frozenset[str]) -> None:
+        if not needed <= self._kept:
+            columns = ", ".join(f"{_in_file(name)} AS {identifier(name)}" for name in sorted(needed))
+            self._con.execute(f"CREATE OR REPLACE TABLE internal.kept AS SELECT {columns} FROM {self._lines}")  # noqa: S608
+            self._kept = needed
+
+    def _in_table(self, name: str) -> str:
+        """A column of the table; one that is not kept fails when it is read, instead of being empty."""
+        if name in self._kept:
+            return identifier(name)
+        return f"CAST(error('{name} is not kept') AS {(_ENVELOPE | _EVENT)[name]})"
+
+    def _define(self, column: Callable[[str], str], lines: str) -> None:
+        """One row per line: its envelope, and every field of the event as a column."""
+        fields = ", ".join(f"{column(name)} AS {identifier(name)}" for name in _EVENT)
+        self._con.execute(
+            f"CREATE OR REPLACE VIEW internal.log AS SELECT {column('seq')} AS seq, {column('version')} AS version, "  # noqa: S608
+            f"{column('recorded_at')} AS recorded_at, {column('status')} AS status, "
+            f"array_to_string({column('odd')}, ',') AS odd, "
+            f"COALESCE({column('effective_at')}, {column('occurred_at')}) AS effective_at, {fields} FROM {lines}"
+        )
+
+
+def _in_file(name: str) -> str:
+    return identifier(name) if name in _ENVELOPE else f"event.{identifier(name)}"
+
+
+def _read(paths: Sequence[Path]) -> str:
+    """The table function that reads the lines of files."""
+    event = ", ".join(f"{identifier(name)} {kind}" for name, kind in _EVENT.items())
+    columns = ", ".join(
+        f"{name}: {literal(kind)}" for name, kind in (_ENVELOPE | {"event": f"STRUCT({event})"}).items()
+    )
+    return (
+        f"read_json([{', '.join(literal(str(path)) for path in paths)}], format = 'newline_delimited', "
+        f"compression = 'uncompressed', hive_partitioning = false, filename = false, "
+        f"maximum_object_size = {LINE_BYTES_MAX}, columns = {{{columns}}})"
+    )
+
+
+def _scans(con: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any]) -> Iterator[frozenset[str]]:
+    """The columns of each reading of the files that a statement's plan has."""
+    [(_, plan)] = con.execute(f"EXPLAIN (FORMAT json) {sql}", params).fetchall()
+    nodes = json.loads(plan)
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("children", ())
+        about = node.get("extra_info", {})
+        if about.get("Function") == "READ_JSON":
+            read = about["Projections"]
+            names = [read] if isinstance(read, str) else read
+            yield frozenset(name.removeprefix("event.") for name in names if name)
