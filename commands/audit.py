@@ -48,7 +48,7 @@ class Audits(TyperGroup):
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         """Make the sub-command of an audit; Usage when there is none of this name."""
-        audit = known(ctx).get(cmd_name)
+        audit = known(ctx, cmd_name).get(cmd_name)
         if audit is None:
             raise Usage(f"no audit is called {cmd_name}", hint="list them with: orderledger audit")
         verb = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -67,15 +67,15 @@ def _folder_first(args: list[str]) -> list[str]:
     return first + rest
 
 
-def known(ctx: Context) -> "dict[str, Audit]":
-    """Give the audits there are: the package's own, the ledger's, those of `--audits DIR`."""
+def known(ctx: Context, only: str | None = None) -> "dict[str, Audit]":
+    """Give the audits there are: the package's own, the ledger's, those of `--audits DIR`; or `only` one name."""
     from queries.catalog import audits
 
     folders = []
     with suppress(LedgerError):  # the catalogue can be read where there is no ledger
         folders = [folder for folder in [context.ledger_path(cast(typer.Context, ctx)) / "audits"] if folder.is_dir()]
     named = ctx.params.get("folder")
-    return audits([*folders, *([Path(named)] if named else [])], reserved=RESERVED)
+    return audits([*folders, *([Path(named)] if named else [])], reserved=RESERVED, only=only)
 
 
 app = typer.Typer(cls=Audits, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
@@ -178,7 +178,8 @@ def _answer(
         try:
             found = relations.run_sandboxed(audit.sql, values)
         except Usage as error:
-            raise Usage(f"{audit.path}: {error.what}", why=error.why, hint=error.hint) from error
+            joint = ", " if error.what.startswith("line ") else ": "
+            raise Usage(f"{audit.path}{joint}{error.what}", why=error.why, hint=error.hint) from error
         render.result(target, found)
 
 

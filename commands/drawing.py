@@ -1,5 +1,6 @@
 """Tables for eyes: drawn with Rich to the width there is and coloured by meaning; text of the log is never markup."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +27,9 @@ LONGEST_WORD = 20
 """A text column is not folded below its longest word up to this length, so that order ids stay whole."""
 HEADS = {"money_went_to": "money to"}
 """Heads that are not the column's name; any other name has spaces for its underscores."""
+
+
+_FILLING = re.compile(" +$", re.MULTILINE)
 
 
 class Column(NamedTuple):
@@ -118,8 +122,8 @@ class _File(TextIOBase):
         self._writer = writer
 
     def write(self, text: str) -> int:
-        """Hand the text on."""
-        self._writer.write(text)
+        """Hand the text on, without the spaces that only fill a line to its end."""
+        self._writer.write(_FILLING.sub("", text))
         return len(text)
 
 
@@ -132,10 +136,19 @@ def _columns(target: Target, names: Sequence[str], types: Sequence[str], rows: S
             right=numeric(kind),
             folds=kind.startswith(("VARCHAR", "JSON", "STRUCT", "MAP")) or kind.endswith("]"),
             instant=kind.startswith("TIMESTAMP"),
-            cells=[_cell(row[at], currency(at, row), target) for row in rows],
+            cells=_cells(target, kind, [(row[at], currency(at, row)) for row in rows]),
         )
         for at, (name, kind) in enumerate(zip(names, types, strict=True))
     ]
+
+
+def _cells(target: Target, kind: str, values: Sequence[tuple[object, object]]) -> list[str]:
+    """Write the values of a column, each with its currency; its floating-point numbers all with as many decimals."""
+    if kind not in ("DOUBLE", "FLOAT"):
+        return [_cell(value, currency, target) for value, currency in values]
+    numbers = ["" if value is None else f"{value:.4f}" for value, _ in values]
+    needless = min((len(number) - len(number.rstrip("0")) for number in numbers if number), default=0)
+    return [number[: len(number) - min(needless, 3)] for number in numbers]
 
 
 def _cell(value: object, currency: object, target: Target) -> str:
@@ -143,8 +156,6 @@ def _cell(value: object, currency: object, target: Target) -> str:
         return short_instant(value, target.tz)
     if isinstance(value, Decimal):
         return amount(value, currency)
-    if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".")
     return visible(plain(value, currency))
 
 

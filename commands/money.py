@@ -28,19 +28,6 @@ BY_SELLER = """
     ORDER BY seller, currency
 """
 
-BY_MONTH = """
-    SELECT
-        strftime(date_trunc('month', occurred_at), '%Y-%m') AS month,
-        currency,
-        CAST(-sum(CASE WHEN type = 'paid' AND account = 'buyer' THEN amount ELSE 0 END) AS DECIMAL(38,4)) AS paid,
-        CAST(sum(CASE WHEN account = 'seller' THEN amount ELSE 0 END) AS DECIMAL(38,4)) AS to_seller,
-        CAST(sum(CASE WHEN account = 'refunds' AND amount > 0 THEN amount ELSE 0 END) AS DECIMAL(38,4)) AS to_buyer,
-        CAST(sum(CASE WHEN account = 'refunds' AND amount < 0 THEN -amount ELSE 0 END) AS DECIMAL(38,4)) AS refunded
-    FROM postings
-    GROUP BY month, currency
-    ORDER BY month, currency
-"""
-
 
 def command(
     ctx: typer.Context,
@@ -67,11 +54,12 @@ def command(
 
 
 def _ask(relations: "Relations", by: By) -> "Result":
-    if by == "account":
-        from queries.catalog import audits
+    if by == "seller":
+        return relations.run(BY_SELLER, {})
+    from queries.catalog import audits
 
-        return relations.run(audits(())["money-by-account"].sql, {})
-    return relations.run(BY_SELLER if by == "seller" else BY_MONTH, {})
+    name = f"money-by-{by}"
+    return relations.run(audits(only=name)[name].sql, {})
 
 
 def balance(answer: render.Result) -> str:

@@ -82,16 +82,19 @@ class Audit(NamedTuple):
     packaged: bool
 
 
-def audits(extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = ()) -> dict[str, Audit]:
+def audits(
+    extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = (), only: str | None = None
+) -> dict[str, Audit]:
     """Every audit by name: the package's, then those of the extra folders.
 
-    `reserved` are the names (with underscores) of the common options, which no parameter may have. Usage names file
-    and line of what is wrong; BadInput where a folder or file cannot be read.
+    `reserved` are the names (with underscores) of the common options, which no parameter may have. `only` one name is
+    looked for where that is given, so that a broken file stops nobody who does not ask for it. Usage names file and
+    line of what is wrong; BadInput where a folder or file cannot be read.
     """
     found: dict[str, Audit] = {}
     packaged = Path(str(files(__package__) / "audits")).resolve()
     for folder in dict.fromkeys([packaged, *(folder.resolve() for folder in extra_dirs)]):
-        for path, text in _texts(folder):
+        for path, text in _texts(folder, only):
             audit = _audit(path, text, reserved, packaged=folder == packaged)
             other = found.setdefault(audit.name, audit)
             if other is not audit:
@@ -99,10 +102,11 @@ def audits(extra_dirs: Iterable[Path] = (), *, reserved: Collection[str] = ()) -
     return found
 
 
-def _texts(folder: Path) -> Iterator[tuple[Path, str]]:
+def _texts(folder: Path, only: str | None) -> Iterator[tuple[Path, str]]:
     try:
         for path in sorted(path for path in folder.iterdir() if path.suffix == ".sql"):
-            yield path, path.read_text(encoding="utf-8")
+            if only in (None, path.stem):
+                yield path, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"audits in {folder} cannot be read", why=str(error)) from error
 

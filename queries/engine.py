@@ -95,7 +95,7 @@ class Relations:
         try:
             return self._answer(answer)
         except duckdb.Error as error:
-            raise Usage("the SQL cannot be run", why=sandbox.one_line(error)) from error
+            raise Usage(f"{sandbox.place(sql, error)}the SQL cannot be run", why=sandbox.one_line(error)) from error
 
     def _answer(self, ask: Callable[[], Result]) -> Result:
         """Ask, and where the log cannot be read ask again what comes before the damage."""

@@ -18,6 +18,7 @@ from ledger.errors import LimitReached, Usage
 
 ZONED = "TIMESTAMP WITH TIME ZONE"
 _GLOB = frozenset("*?[")
+_PLACE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 _INTERRUPT_SECONDS = 0.05
 _ONE_SELECT = "write one SELECT; nothing else is run here"
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY table_name"
@@ -124,12 +125,12 @@ def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Sele
     try:
         statements = con.extract_statements(sql)
     except duckdb.Error as error:
-        raise Usage("the SQL does not parse", why=one_line(error), hint=_ONE_SELECT) from error
+        raise Usage(f"{place(sql, error)}the SQL does not parse", why=one_line(error), hint=_ONE_SELECT) from error
     if len(statements) != 1:
         raise Usage(f"the SQL has {len(statements)} statements", why="exactly one is run", hint=_ONE_SELECT)
     statement = statements[0]
     if not _is_select(statement):
-        raise Usage("the SQL is no SELECT", why="queries only read", hint=_ONE_SELECT)
+        raise Usage(f"{_beginning(sql)}the SQL is no SELECT", why="queries only read", hint=_ONE_SELECT)
     given = _given(statement.named_parameters, params)
     text = _without_end(statement.query)
     try:
@@ -137,8 +138,22 @@ def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Sele
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as error:
-        raise Usage("the SQL cannot be run", why=one_line(error), hint=_suggestion(con, error)) from error
+        what = f"{place(sql, error)}the SQL cannot be run"
+        raise Usage(what, why=one_line(error), hint=_suggestion(con, error)) from error
     return _unzoned(text, given, [row[0] for row in described], [row[1] for row in described])
+
+
+def place(sql: str, error: Exception) -> str:
+    """Where in a text of several lines DuckDB found an error: `line 3: `; nothing where it does not say."""
+    found = _PLACE.search(str(error))
+    return f"line {found[1]}: " if found and "\n" in sql.strip() else ""
+
+
+def _beginning(sql: str) -> str:
+    """The line on which the statement begins, after the comments above it."""
+    offset = next((offset for offset, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment), 0)
+    before = sql.encode()[:offset].count(b"\n")
+    return f"line {before + 1}: " if "\n" in sql.strip() else ""
 
 
 def one_line(error: Exception) -> str:
@@ -198,5 +213,5 @@ def _unzoned(sql: str, params: dict[str, Any], columns: list[str], types: list[s
     inner = [f"c{number}" for number in range(len(columns))]
     outer = [f"timezone('UTC', {name})" if kind == ZONED else name for name, kind in zip(inner, types, strict=True)]
     named = ", ".join(f"{value} AS {identifier(name)}" for value, name in zip(outer, columns, strict=True))
-    text = f"SELECT {named} FROM (\n{sql}\n) AS q({', '.join(inner)})"  # noqa: S608
+    text = f"SELECT {named} FROM ({sql}\n) AS q({', '.join(inner)})"  # noqa: S608
     return Select(text, params, columns, ["TIMESTAMP" if kind == ZONED else kind for kind in types])

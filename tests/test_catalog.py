@@ -128,3 +128,38 @@ def test_a_reason_that_no_closure_can_have_is_wrong_usage(tmp_path: Path, capsys
     answer = cli("audit", "refunded-closures", "--reason", "securty")
     assert (answer.code, answer.out) == (2, "")
     assert "reasons are administration, cancelled, confirmed" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("SELECT order_id\nFROM ordrs\nORDER BY 1", "mine.sql, line 3: the SQL cannot be run"),
+        ("SELECT order_id\nFRM orders", "mine.sql, line 3: the SQL does not parse"),
+        ("COPY orders TO 'orders.csv'", "mine.sql, line 2: the SQL is no SELECT"),
+        ("SELECT 1;\nDROP VIEW orders", "mine.sql: the SQL has 2 statements"),
+        ("SELECT CAST(order_id || 'x' AS BIGINT)\nFROM orders", "mine.sql, line 2: the SQL cannot be run"),
+    ],
+)
+def test_a_file_with_broken_or_unsafe_sql_is_told_with_file_and_line(
+    sql: str, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path / "ledger", capsys)
+    cli.ok("init")
+    cli.ok("record", "placed", "1", "--seller", "s", "--amount", "1", "--currency", "USD")
+    (tmp_path / "ledger" / "audits" / "mine.sql").write_text(f"-- question: Who?\n{sql}\n")
+    answer = cli("audit", "mine")
+    assert (answer.code, answer.out) == (2, "")
+    assert what in answer.err
+
+
+def test_a_broken_file_stops_nobody_who_asks_for_another_audit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = Cli(tmp_path / "ledger", capsys)
+    cli.ok("init")
+    (tmp_path / "ledger" / "audits" / "broken.sql").write_text("-- params: x\n")
+    cli.ok("audit", "split-closures")
+    for name in ((), ("broken",)):
+        answer = cli("audit", *name)
+        assert (answer.code, answer.out) == (2, "")
+        assert "broken.sql, line 1: no parameter" in answer.err

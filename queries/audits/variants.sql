@@ -6,7 +6,7 @@ WITH paths AS (
         order_id,
         string_agg(type, ' > ' ORDER BY occurred_at, version) AS path,
         date_diff('second', min(occurred_at), max(occurred_at)) AS seconds,
-        COALESCE(sum(to_buyer), 0) > 0 AS refunded
+        CAST(COALESCE(sum(to_buyer), 0) AS DECIMAL(38,4)) > 0 AS refunded
     FROM events
     WHERE retracted_by IS NULL AND type <> 'retracted'
     GROUP BY order_id

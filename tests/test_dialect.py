@@ -1,0 +1,70 @@
+"""The views and audits keep to SQL that other engines run too, and the check of that sees what it should."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.dialect import problems
+from tests.running import ROOT
+
+FILES = sorted((ROOT / "queries").glob("*/*.sql"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_view_or_audit_is_portable(path: Path) -> None:
+    assert list(problems(path.read_text(), ordered=path.parent.name == "audits")) == []
+
+
+def test_every_view_and_audit_was_looked_at() -> None:
+    assert {path.parent.name for path in FILES} == {"views", "audits"}
+    assert len(FILES) > 30
+
+
+@pytest.mark.parametrize(
+    ("sql", "problem"),
+    [
+        ("SELECT 1; SELECT 2", "it is not one SELECT"),
+        ("DELETE FROM orders", "it is not one SELECT"),
+        ("SELECT (", "it does not parse"),
+        ("SELECT a FROM orders", "an answer has an ORDER BY"),
+        ("select a FROM orders ORDER BY a", "the keyword select is not in capitals"),
+        ("SELECT a FROM x ASOF JOIN y ON x.a >= y.a ORDER BY a", "ASOF"),
+        ("SELECT MAP {'a': 1} AS m FROM orders ORDER BY m", "a MAP literal"),
+        ("SELECT {'a': 1} AS m FROM orders ORDER BY m", "a STRUCT literal"),
+        ("SELECT list(a ORDER BY b) AS l FROM orders ORDER BY l", "list()"),
+        ("SELECT COLUMNS('a') FROM orders ORDER BY 1", "COLUMNS"),
+        ("SELECT quantile_cont(a, 0.5) AS q FROM orders ORDER BY q", "quantile_cont"),
+        ("SELECT median(a) AS q FROM orders ORDER BY q", "median"),
+        ("SELECT avg(paid) AS q FROM orders ORDER BY q", "avg"),
+        ("SELECT * FROM generate_series(1, 2) ORDER BY 1", "generate_series"),
+        ("SELECT a FROM (SELECT a FROM orders) ORDER BY a", "a subquery that is no named CTE"),
+        ("SELECT date_diff('day', a, b) AS d FROM orders ORDER BY d", "date_diff in"),
+        ("SELECT regexp_extract(a, '(x)', 1) AS r FROM orders ORDER BY r", "a regular expression with groups"),
+        ("SELECT my_macro(a) AS r FROM orders ORDER BY r", "the function my_macro"),
+        (
+            "WITH m AS (SELECT strftime(a, '%Y') AS y FROM orders) SELECT y FROM m ORDER BY y",
+            "strftime below the outermost SELECT",
+        ),
+        ("SELECT paid / 2 AS half FROM orders ORDER BY half", "a division that is not of a DOUBLE"),
+        ("SELECT sum(paid) AS s FROM orders ORDER BY s", "a sum of money that is not cast to DECIMAL(38,4)"),
+        ("SELECT string_agg(a, ',') AS s FROM orders ORDER BY s", "string_agg without ORDER BY"),
+        ("SELECT arg_max(carrier, version) AS c FROM events ORDER BY c", "arg_max over what may be NULL"),
+        ("SELECT a FROM x PIVOT (count(*) FOR b IN (1, 2)) ORDER BY a", "PIVOT"),
+    ],
+)
+def test_what_is_not_portable_is_named(sql: str, problem: str) -> None:
+    assert any(problem in found for found in problems(sql, ordered=True))
+
+
+def test_what_is_portable_is_let_pass() -> None:
+    sql = """
+        WITH firsts AS (
+            SELECT order_id, arg_max(carrier, version) FILTER (WHERE carrier IS NOT NULL) AS carrier,
+                CAST(COALESCE(sum(amount) FILTER (WHERE type = 'paid'), 0) AS DECIMAL(38,4)) AS paid
+            FROM events GROUP BY order_id
+            QUALIFY row_number() OVER (PARTITION BY order_id ORDER BY max(seq)) = 1
+        )
+        SELECT carrier, round(CAST(paid AS DOUBLE) / 3, 4) AS third, $now + 2 * INTERVAL 1 DAY AS then
+        FROM firsts ORDER BY carrier
+    """
+    assert list(problems(sql.replace("AS then", "AS later"), ordered=True)) == []
