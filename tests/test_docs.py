@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from commands import main
+from queries.catalog import audits
+from queries.engine import VIEWS
 from tests.replaying import Shell
 from tests.running import ROOT
 
@@ -63,3 +65,10 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
         if name and (ROOT / name).is_file() and (match := MACHINE_PATH.search((ROOT / name).read_bytes()))
     }
     assert found == {}
+
+
+def test_every_audit_and_relation_is_named_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"`([a-z-]+)[` ]", readme))
+    assert set(audits()) - named == set()
+    assert set(VIEWS) - named == set()
