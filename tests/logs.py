@@ -34,7 +34,7 @@ def log_of(facts: Iterable[Fact], *, late: dict[int, datetime] | None = None) ->
 
 def write(folder: Path, lines: list[Recorded], *, per_segment: int = 1000) -> Snapshot:
     """Write lines as segments of so many lines each."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     files = []
     for at in range(0, len(lines), per_segment):
         path = folder / f"{at + 1:012}.jsonl"

@@ -7,7 +7,9 @@ SELECT
     orders.order_id,
     orders.seller,
     timers.due_at AS protected_until,
-    floor(CAST(date_diff('second', clock.now, timers.due_at) + 180 AS DOUBLE) / 360) / 10 AS hours_left,
+    round(
+        CAST(date_diff('second', date_trunc('second', clock.now), date_trunc('second', timers.due_at)) AS DOUBLE) / 360
+    ) / 10 AS hours_left,
     orders.escrow,
     orders.currency,
     orders.status

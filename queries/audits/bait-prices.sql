@@ -64,7 +64,7 @@ SELECT
     currency,
     amount,
     usual_amount,
-    round(CAST(amount AS DOUBLE) / usual_amount, 4) AS ratio
+    round(CAST(amount * 100000000 AS DOUBLE) / CAST(usual_amount * 10000 AS DOUBLE)) / 10000 AS ratio
 FROM usual
-WHERE amount <= usual_amount * CAST($ratio AS DECIMAL(9,4))
+WHERE amount <= usual_amount * CAST($ratio AS DECIMAL(18,8))
 ORDER BY ratio, order_id

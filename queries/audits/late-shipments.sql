@@ -13,7 +13,9 @@ SELECT
     orders.seller,
     orders.ship_by,
     orders.shipped_at,
-    floor(CAST(date_diff('second', orders.ship_by, orders.shipped_at) + 4320 AS DOUBLE) / 8640) / 10 AS days_late,
+    round(
+        CAST(date_diff('second', date_trunc('second', orders.ship_by), date_trunc('second', orders.shipped_at)) AS DOUBLE) / 8640
+    ) / 10 AS days_late,
     COALESCE(extensions.extensions, 0) AS extensions
 FROM orders
 LEFT JOIN extensions ON extensions.order_id = orders.order_id

@@ -10,7 +10,9 @@ SELECT
     timers.due_at,
     CASE
         WHEN timers.due_at < clock.now
-            THEN floor(CAST(date_diff('second', timers.due_at, clock.now) + 4320 AS DOUBLE) / 8640) / 10
+            THEN round(
+                CAST(date_diff('second', date_trunc('second', timers.due_at), date_trunc('second', clock.now)) AS DOUBLE) / 8640
+            ) / 10
         ELSE 0.0
     END AS days_over,
     timers.consequence

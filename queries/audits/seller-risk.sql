@@ -28,8 +28,8 @@ SELECT
     disputed,
     late,
     security,
-    round(CAST(refunded AS DOUBLE) / orders, 4) AS refund_rate,
-    round(CAST(disputed AS DOUBLE) / orders, 4) AS dispute_rate,
-    round(CAST(refunded + disputed + late + 3 * security AS DOUBLE) / orders, 4) AS score
+    round(CAST(refunded * 10000 AS DOUBLE) / orders) / 10000 AS refund_rate,
+    round(CAST(disputed * 10000 AS DOUBLE) / orders) / 10000 AS dispute_rate,
+    round(CAST((refunded + disputed + late + 3 * security) * 10000 AS DOUBLE) / orders) / 10000 AS score
 FROM counts
 ORDER BY score DESC, seller

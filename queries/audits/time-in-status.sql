@@ -22,8 +22,8 @@ SELECT
     seller,
     status,
     count(*) AS orders,
-    floor(CAST(min(seconds) FILTER (WHERE place * 2 >= orders) + 180 AS DOUBLE) / 360) / 10 AS median_hours,
-    floor(CAST(min(seconds) FILTER (WHERE place * 10 >= orders * 9) + 180 AS DOUBLE) / 360) / 10 AS p90_hours
+    round(CAST(min(seconds) FILTER (WHERE place * 2 >= orders) AS DOUBLE) / 360) / 10 AS median_hours,
+    round(CAST(min(seconds) FILTER (WHERE place * 10 >= orders * 9) AS DOUBLE) / 360) / 10 AS p90_hours
 FROM ranked
 GROUP BY seller, status
 HAVING count(*) >= $min_orders

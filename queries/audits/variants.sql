@@ -5,7 +5,7 @@ WITH paths AS (
     SELECT
         order_id,
         string_agg(type, ' > ' ORDER BY occurred_at, version) AS path,
-        date_diff('second', min(occurred_at), max(occurred_at)) AS seconds,
+        date_diff('second', date_trunc('second', min(occurred_at)), date_trunc('second', max(occurred_at))) AS seconds,
         CAST(COALESCE(sum(to_buyer), 0) AS DECIMAL(38,4)) > 0 AS refunded
     FROM events
     WHERE retracted_by IS NULL AND type <> 'retracted'
@@ -24,9 +24,9 @@ ranked AS (
 SELECT
     path,
     count(*) AS orders,
-    round(CAST(count(*) AS DOUBLE) / max(all_orders), 4) AS share,
-    floor(CAST(min(seconds) FILTER (WHERE place * 2 >= orders) + 4320 AS DOUBLE) / 8640) / 10 AS median_days,
-    round(CAST(count(*) FILTER (WHERE refunded) AS DOUBLE) / count(*), 4) AS refunded_share
+    round(CAST(count(*) * 10000 AS DOUBLE) / max(all_orders)) / 10000 AS share,
+    round(CAST(min(seconds) FILTER (WHERE place * 2 >= orders) AS DOUBLE) / 8640) / 10 AS median_days,
+    round(CAST(count(*) FILTER (WHERE refunded) * 10000 AS DOUBLE) / count(*)) / 10000 AS refunded_share
 FROM ranked
 GROUP BY path
 ORDER BY orders DESC, path

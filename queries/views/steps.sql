@@ -5,7 +5,7 @@
 --           to_status    the status that it came into
 --           entered_at   when it came into it, by the latest occurred_at until then
 --           left_at      when it left it again; NULL while it is in it
---           seconds      from the one to the other; NULL while it is in it
+--           seconds      between the whole seconds of both; NULL while it is in it
 WITH live AS (
     SELECT
         order_id,
@@ -32,5 +32,5 @@ SELECT
     to_status,
     entered_at,
     left_at,
-    date_diff('second', entered_at, left_at) AS seconds
+    date_diff('second', date_trunc('second', entered_at), date_trunc('second', left_at)) AS seconds
 FROM entries
