@@ -64,7 +64,9 @@ SELECT
     currency,
     amount,
     usual_amount,
-    round(CAST(amount * 100000000 AS DOUBLE) / CAST(usual_amount * 10000 AS DOUBLE)) / 10000 AS ratio
+    round(
+        CAST(amount * 100000000 AS DOUBLE) / CAST(usual_amount * 10000 AS DOUBLE)
+    ) / 10000 AS ratio
 FROM usual
-WHERE amount <= usual_amount * CAST($ratio AS DECIMAL(18,8))
+WHERE amount <= CAST(usual_amount AS DECIMAL(20,4)) * CAST($ratio AS DECIMAL(18,8))
 ORDER BY ratio, order_id
