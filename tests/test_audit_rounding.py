@@ -46,3 +46,9 @@ def test_a_price_is_compared_exactly_and_a_large_ratio_is_no_error(tmp_path: Pat
     assert [row["ratio"] for row in answer(tmp_path, "bait-prices", facts, ratio=0.01875)] == [0.0188]
     assert answer(tmp_path / "again", "bait-prices", facts, ratio=0.0187) == []
     assert len(answer(tmp_path / "all", "bait-prices", facts, ratio=100_000.0)) == 4
+
+
+def test_the_largest_amounts_are_compared_too(tmp_path: Path) -> None:
+    facts = [s.placed(order_id=f"{n}", at=s.after(0), title="ring", amount="99999999999999.99") for n in range(4)]
+    rows_found = answer(tmp_path, "bait-prices", facts, ratio=1.0)
+    assert [row["ratio"] for row in rows_found] == [1.0] * 4

@@ -65,7 +65,8 @@ SELECT
     amount,
     usual_amount,
     round(
-        CAST(amount * 100000000 AS DOUBLE) / CAST(usual_amount * 10000 AS DOUBLE)
+        CAST(CAST(amount AS DECIMAL(27,4)) * 100000000 AS DOUBLE)
+        / CAST(CAST(usual_amount AS DECIMAL(27,4)) * 10000 AS DOUBLE)
     ) / 10000 AS ratio
 FROM usual
 WHERE amount <= CAST(usual_amount AS DECIMAL(20,4)) * CAST($ratio AS DECIMAL(18,8))
