@@ -76,18 +76,21 @@ class Log:
         self._lines = _read([*paths, nothing])
         self._no_lines = _read([nothing])
         self._kept: frozenset[str] = frozenset()
-        self._define(_in_file, self._no_lines)
+        self._define_empty()
 
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""
-        self._define(_in_file, self._no_lines)
+        self._define_empty()
         scans = list(_scans(self._con, sql, params))
-        needed = frozenset().union(*scans)
+        needed = frozenset({"seq"}).union(*scans)
         if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
             self._keep(needed)
             self._define(self._in_table, "internal.kept")
         else:
             self._define(_in_file, self._lines)
+
+    def _define_empty(self) -> None:
+        self._define(_in_file, self._no_lines)
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
