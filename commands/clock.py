@@ -13,7 +13,8 @@ EXAMPLES = "write 2024-03-01T10:00:00Z, 2024-03-01 10:00, 2024-03-01, `2d ago` o
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _fromisoformat = datetime.fromisoformat
 
-_AGO = re.compile(r"(\d{1,9}) ?(s|m|h|d|w) ago")
+_SPAN = re.compile(r"(\d{1,9}) ?(s|m|h|d|w)")
+_AGO = re.compile(_SPAN.pattern + " ago")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -54,6 +55,16 @@ def read(text: str, tz: tzinfo, present: datetime) -> tuple[datetime, bool]:
         return _from_local(given, tz)
     except (ValueError, OverflowError):
         raise Usage(f"not a time: {text}", hint=EXAMPLES) from None
+
+
+def ahead(text: str, present: datetime) -> datetime:
+    """Read a length such as 12h, 7d or 2w, and give the instant so far ahead of `present`."""
+    try:
+        if span := _SPAN.fullmatch(text.strip()):
+            return present + timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+    except OverflowError:
+        pass
+    raise Usage(f"not a length of time: {text}", hint="write 90m, 12h, 7d or 2w")
 
 
 def parse(text: str, tz: tzinfo, present: datetime) -> datetime:

@@ -13,11 +13,11 @@ from ledger.errors import Damaged, LedgerError, NotFound, Usage
 from ledger.events import TYPES
 
 if TYPE_CHECKING:
-    from commands.words import Day
     from ledger.book import Ledger
     from ledger.events import Recorded
     from ledger.store import EventStore
     from queries.moment import Moment
+    from queries.words import Day
 
 POLL_SECONDS = 0.5
 COLUMNS = {
@@ -201,7 +201,7 @@ def print_events(target: output.Target, lines: Lines) -> None:
 
 
 def _row(recorded: "Recorded", day: "Day") -> render.Row:
-    from commands.words import details
+    from queries.words import details
 
     event = recorded.event
     return (

@@ -48,29 +48,34 @@ def command(
 
 def as_data(order: "Order", timers: "list[Timer]") -> dict[str, Any]:
     """Give the story as the values that `-o json` prints."""
-    from ledger.money import EXPONENTS, plain
-
-    def text(minor: int) -> str:
-        return plain(minor, EXPONENTS.get(order.currency, 2))
-
     closure = {"reason": order.closure_reason, "by": order.closed_by, "at": order.closed_at}
     return {
         "order_id": order.order_id,
         "status": order.status,
         "version": order.version,
         "closure": closure if order.closure_reason else None,
-        "money": {
-            "currency": order.currency or None,
-            "paid": text(order.paid),
-            "escrow": text(order.escrow),
-            "to_seller": text(order.to_seller),
-            "to_buyer": text(order.to_buyer),
-            "refund_pending": text(order.pending),
-            "refunded": text(order.refunded),
-            "money_went_to": order.money_went_to,
-        },
+        "money": money_as_data(order),
         "timers": [timer._asdict() for timer in timers],
         "events": [line_as_data(line) for line in order.history],
+    }
+
+
+def money_as_data(order: "Order") -> dict[str, Any]:
+    """Give the places of an order's money as values."""
+    from ledger.money import EXPONENTS, plain
+
+    def text(minor: int) -> str:
+        return plain(minor, EXPONENTS.get(order.currency, 2))
+
+    return {
+        "currency": order.currency or None,
+        "paid": text(order.paid),
+        "escrow": text(order.escrow),
+        "to_seller": text(order.to_seller),
+        "to_buyer": text(order.to_buyer),
+        "refund_pending": text(order.pending),
+        "refunded": text(order.refunded),
+        "money_went_to": order.money_went_to,
     }
 
 

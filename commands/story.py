@@ -1,23 +1,27 @@
 """An order told as a story: how it stands, where its money is, what runs, and what happened on a time line."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from unicodedata import east_asian_width
 
-from commands import words
 from commands.colours import paint
 from commands.output import Target, visible
 from commands.render import short_instant
 from ledger.decide import FLAGS
-from ledger.events import DisputeResolved, Event, Placed, Recorded, Retracted
-from ledger.money import EXPONENTS, plain
+from ledger.events import Event, Placed, Recorded, Retracted
 from ledger.order import Order
 from ledger.timers import Timer
+from queries import words
+from queries.case import protected_before
+from queries.standing import closed_how, whereabouts
 
 WIDEST = 110
 """Longer lines are hard to read, however wide the terminal is."""
 
 LABEL = 25
 """Cells for what a line is about."""
+
+GLUE = "\u00a0"
+"""Stands for a space at which a line is not broken."""
 
 _MONEY_STYLES = {"buyer": "green", "seller": "cyan", "split": "magenta", "escrow": "red"}
 _ACTOR_STYLES = {"buyer": "green", "seller": "cyan", "platform": "magenta", "carrier": "dim"}
@@ -30,14 +34,24 @@ class Page:
         self.target = target
         self.lines: list[str] = []
 
-    def add(self, text: str, style: str = "", *, before: str = "", painted: str = "") -> None:
-        """Add text, folded to hang after `before`; `painted` is `before` with its colours."""
+    def add(self, text: str, style: str = "", *, before: str = "", painted: str = "", after: str = "") -> None:
+        """Add text, folded to hang after `before`; `painted` is `before` with its colours, `after` ends it dimmed."""
         if self.target.screen:
             text = visible(text)
-        hang = " " * _cells(before)
-        folded = fold(text, max(min(self.target.width, WIDEST) - len(hang), 20))
-        for at, line in enumerate(folded):
-            self.lines.append((hang if at else painted or before) + self.paint(line, style))
+        hang = " " * cells(before)
+        glued = after.replace(" ", GLUE) if len(after) < LABEL else after
+        folded = fold(f"{text} {glued}" if after else text, max(min(self.target.width, WIDEST) - len(hang), 20))
+        for at, line in enumerate(self._coloured(folded, style, len(after))):
+            self.lines.append((hang if at else painted or before) + line)
+
+    def _coloured(self, lines: list[str], style: str, dimmed: int) -> list[str]:
+        """Colour lines, and dim so many of their last characters."""
+        coloured = []
+        for line in reversed(lines):
+            own = line[: max(len(line) - dimmed, 0)]
+            coloured.append(self.paint(own, style) + self.paint(line[len(own) :].replace(GLUE, " "), "dim"))
+            dimmed = max(dimmed - len(line) - 1, 0)  # a space was lost where the lines were broken
+        return coloured[::-1]
 
     def head(self, text: str) -> None:
         """Begin a part of the page."""
@@ -63,7 +77,7 @@ def fold(text: str, width: int) -> list[str]:
     for paragraph in text.split("\n"):
         line, used = "", 0
         for word in paragraph.split(" "):
-            needed = _cells(word)
+            needed = cells(word)
             if line and used + 1 + needed > width:
                 lines.append(line)
                 line, used = word, needed
@@ -73,7 +87,8 @@ def fold(text: str, width: int) -> list[str]:
     return lines
 
 
-def _cells(text: str) -> int:
+def cells(text: str) -> int:
+    """Count the cells of a terminal that text takes."""
     return len(text) if text.isascii() else sum(1 + (east_asian_width(character) in "WF") for character in text)
 
 
@@ -82,18 +97,24 @@ def tell(target: Target, order: Order, lines: list[Recorded], timers: list[Timer
     page = Page(target)
     _headline(page, order, lines, now)
     _money(page, order)
-    _running(page, order, timers, now)
+    _running(page, timers, now)
     _events(page, order, lines)
     return "\n".join(page.lines) + "\n"
 
 
 def _headline(page: Page, order: Order, lines: list[Recorded], now: datetime) -> None:
+    title(page, order)
+    page.add(headline(page, order, now), _status_style(order))
+
+
+def title(page: Page, order: Order) -> None:
+    """Say which order it is, and what was placed."""
     page.add(f"{order.title or 'an order'} — {order.order_id}", "bold")
     if order.known:
         placed = next(line.event for line in order.in_force())
-        page.add(f"{_amount(order, order.amount)} from {order.seller}, placed on {page.day(placed.occurred_at)}")
+        amount = words.amount(order.amount, order.currency)
+        page.add(f"{amount} from {order.seller}, placed on {page.day(placed.occurred_at)}")
     page.lines.append("")
-    page.add(headline(page, order, now), _status_style(order))
 
 
 def _status_style(order: Order) -> str:
@@ -107,50 +128,8 @@ def headline(page: Page, order: Order, now: datetime) -> str:
     """Say in words how the order stands: its status or closure, then where its money went."""
     standing = words.STATUSES[order.status]
     if order.status == "closed" and order.closed_at:
-        standing += f" {page.day(order.closed_at)} — {_closing(order)}"
-    return "; ".join([standing, *_whereabouts(page, order, now)])
-
-
-def _closing(order: Order) -> str:
-    """Say who closed the order and why; of a dispute also who won."""
-    closer = words.ACTORS.get(order.closed_by or "", "somebody")
-    last = next(line.event for line in reversed(order.in_force()) if type(line.event).closing)
-    outcome = f": {words.CHOICES[last.outcome]}" if isinstance(last, DisputeResolved) else ""
-    return f"{closer} {words.CLOSURES[order.closure_reason or 'unknown']}{outcome}"
-
-
-def _whereabouts(page: Page, order: Order, now: datetime) -> list[str]:
-    """Say where the money went, one clause for each place that has some."""
-    if not order.paid and not order.to_buyer:
-        return ["nothing had been paid"] if order.status == "closed" else []
-    clauses = _way_back(page, order, now)
-    if order.to_seller:
-        clauses.append(f"{_amount(order, order.to_seller)} went to the seller")
-    if order.escrow:
-        unknown = order.status == "closed" and order.closure_reason == "unknown"
-        nobody = ", and nobody has said where it goes; you may open a dispute" if unknown else ""
-        clauses.append(f"{_amount(order, order.escrow)} is{' still' if unknown else ''} held in escrow{nobody}")
-    return clauses
-
-
-def _way_back(page: Page, order: Order, now: datetime) -> list[str]:
-    """Say what of the buyer's money came back, and what of it is on its way, failed or late."""
-    clauses = [f"{_amount(order, order.refunded)} went back to you and has arrived"] if order.refunded else []
-    if order.pending <= 0:
-        return clauses
-    pending = _amount(order, order.pending)
-    if order.refund_failed:
-        clauses.append(f"a refund of {pending} bounced and is still owed to you")
-    elif order.refund_by is None:
-        clauses.append(f"{pending} is on its way back to you")
-    else:
-        due = "overdue since" if order.refund_by < now else "due by"
-        clauses.append(f"{pending} is on its way back to you, {due} {page.day(order.refund_by)}")
-    return clauses
-
-
-def _amount(order: Order, minor: int) -> str:
-    return f"{plain(minor, EXPONENTS.get(order.currency, 2))} {order.currency}".rstrip()
+        standing += f" {page.day(order.closed_at)} — {closed_how(order)}"
+    return "; ".join([standing, *whereabouts(order, now, page.day)])
 
 
 def _money(page: Page, order: Order) -> None:
@@ -165,45 +144,36 @@ def _money(page: Page, order: Order) -> None:
         ("still owed to you", order.pending, "red", order.refund_failed),
         ("back to you, on its way", order.pending, "green", order.pending != 0 and not order.refund_failed),
     ]
-    shown = [(label, _amount(order, minor), style if minor else "dim") for label, minor, style, show in rows if show]
+    shown = [
+        (label, words.amount(minor, order.currency), style if minor else "dim")
+        for label, minor, style, show in rows
+        if show
+    ]
     widest = max(len(amount) for _, amount, _ in shown)
     for label, amount, style in shown:
         before = f"  {label:<{LABEL}}"
         page.add("", before=before, painted=before + page.paint(amount.rjust(widest), style))
 
 
-def _running(page: Page, order: Order, timers: list[Timer], now: datetime) -> None:
+def _running(page: Page, timers: list[Timer], now: datetime) -> None:
     running = sorted((timer for timer in timers if timer.running), key=lambda timer: timer.due_at)
     if not running:
         return
     page.head("What runs out, and then")
     for timer in running:
-        label, consequence = words.TIMERS[timer.timer]
-        if timer.timer == "protected_until" and (order.disputed or order.frozen):
-            consequence = words.HELD
+        label = words.TIMERS[timer.timer][0]
         before = f"  {label:<{LABEL}}"
         page.add(
-            f"{page.minute(timer.due_at)}  {time_left(timer.due_at - now)}",
+            f"{page.minute(timer.due_at)}  {words.time_left(timer.due_at - now)}",
             "red" if timer.due_at < now else "bold",
             before=before,
         )
-        page.add(consequence, before=" " * len(before))
-
-
-def time_left(span: timedelta) -> str:
-    """Say how far away a due date is: `in 9 days`, `5 hours overdue`; whole units, never more than there are."""
-    seconds = abs(int(span.total_seconds()))
-    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= length or length == 1:
-            count = seconds // length
-            text = f"{count} {unit}{'' if count == 1 else 's'}"
-            break
-    return f"{text} overdue" if span < timedelta(0) else f"in {text}"
+        page.add(words.consequence(timer.timer, timer.consequence), before=" " * len(before))
 
 
 def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
     page.head(f"What happened (times in {page.target.tz})")
-    protected = _protected_before(order)
+    protected = protected_before(order)
     by_version = {line.version: line for line in lines}
 
     def place(line: Recorded) -> tuple[datetime, int, int]:
@@ -212,19 +182,7 @@ def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
         return told.event.occurred_at, told.version, line.version
 
     for line in sorted(lines, key=place):
-        _event(page, order, line, protected.get(line.version))
-
-
-def _protected_before(order: Order) -> dict[int, datetime]:
-    """Tell by version when the buyer's protection was to end before an event that set its end."""
-    until: datetime | None = None
-    before: dict[int, datetime] = {}
-    for line in order.in_force():
-        if ends := getattr(line.event, "protected_until", None):
-            if until:
-                before[line.version] = until
-            until = ends
-    return before
+        _event(page, order, line, protected.get(line.seq))
 
 
 def _event(page: Page, order: Order, line: Recorded, protected_until: datetime | None) -> None:

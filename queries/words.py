@@ -1,13 +1,15 @@
-"""The story's words: every status, reason, event and field in plain English, each written once.
+"""The words of stories and explanations: every status, reason, event and field in plain English, each written once.
 
 The buyer is "you". A sentence is the type's own words; what else the event says follows, made from its fields.
 """
 
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from string import Formatter
 
 from ledger.events import Attachment, DisputeOpened, Event, Item, Recorded, Refunded
+from ledger.money import EXPONENTS, plain
+from ledger.timers import KINDS
 
 Day = Callable[[datetime], str]
 
@@ -161,6 +163,7 @@ GAPS = {
 HELD = "held: while it is disputed or frozen the order is not closed by this"
 """What is said of buyer protection instead (R19)."""
 
+_HELD = tuple(kind.held for kind in KINDS if kind.held)
 _AMOUNTS = ("amount", "claim", "to_buyer", "to_seller", "account_amount")
 _PLAIN = (
     "amount",
@@ -196,6 +199,34 @@ def sentence(
     before = day(protected_until) if protected_until else ""
     more = (_joint(name, event) + _part(name, value, before) for name, value in values.items() if name not in said)
     return words.format_map(values) + "".join(more)
+
+
+def consequence(timer: str, said: str) -> str:
+    """Say what comes when a timer has run out; `said` is what the timer itself says."""
+    return HELD if said in _HELD else TIMERS[timer][1]
+
+
+def amount(minor: int, currency: str) -> str:
+    """Write an amount with its currency; with two decimals where the currency is not known."""
+    return f"{plain(minor, EXPONENTS.get(currency, 2))} {currency}".rstrip()
+
+
+def length(span: timedelta) -> str:
+    """Say how long a time is, forwards or back: `9 days`, `1 hour`; whole units, never more than there are."""
+    seconds = abs(int(span.total_seconds()))
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return _counted(seconds // unit, name)
+    return _counted(seconds, "second")
+
+
+def time_left(span: timedelta) -> str:
+    """Say how far away a due date is: `in 9 days`, `5 hours overdue`."""
+    return f"{length(span)} overdue" if span < timedelta(0) else f"in {length(span)}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def details(recorded: Recorded, day: Day) -> str:
@@ -244,7 +275,7 @@ def _value(name: str, event: Event, currency: str, day: Day) -> str:
     if isinstance(value, datetime):
         return day(value)
     if name.endswith("days"):
-        return "1 day" if value == 1 else f"{value} days"
+        return _counted(value, "day")
     if isinstance(value, tuple):
         return ", ".join(_piece(part) for part in value)
     return CHOICES.get(value, value) if _is_choice(event, name) else str(value)

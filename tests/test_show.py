@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from commands import words
 from commands.demo import order_of
 from commands.output import Screen, Target
 from commands.story import Page as StoryPage
-from commands.story import fold, headline, tell, time_left
+from commands.story import fold, headline, tell
 from ledger.decide import FLAGS
 from ledger.events import TYPES, Fact
 from ledger.lifecycle import STATUSES, TABLE
 from ledger.order import Order
 from ledger.timers import AFTER_CLOSING, WHILE_OPEN, timers
+from queries import words
 from tests import scenario as s
 from tests.running import Cli
 
@@ -208,7 +208,7 @@ def test_text_is_folded_at_spaces_and_every_character_is_kept() -> None:
     ],
 )
 def test_time_left_is_said_in_whole_units(span: timedelta, text: str) -> None:
-    assert time_left(span) == text
+    assert words.time_left(span) == text
 
 
 @pytest.mark.parametrize("tag", TYPES)

@@ -4,8 +4,6 @@
 """
 
 import json
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +13,10 @@ from commands.main import run
 from queries import catalog, describe
 from queries.engine import view_sql
 from tests.logs import relations
+from tests.pages import filled, keep, table
 from tests.running import ROOT
 
 PAGE = ROOT / "docs" / "sql.md"
-
-
-def _table(*rows: tuple[str, ...]) -> str:
-    head, *others = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([head, "| --- " * len(rows[0]) + "|", *others])
 
 
 def _relations(folder: Path) -> Iterator[str]:
@@ -30,7 +24,7 @@ def _relations(folder: Path) -> Iterator[str]:
         for relation in describe.relations(opened):
             yield f"## {relation.name}\n\n{relation.question} Rows: {relation.rows}."
             columns = [(f"`{column.name}`", f"`{column.type}`", column.text) for column in relation.columns]
-            yield _table(("column", "type", "what it says"), *columns)
+            yield table(("column", "type", "what it says"), *columns)
 
 
 def _audits() -> Iterator[str]:
@@ -41,7 +35,7 @@ def _audits() -> Iterator[str]:
                 (f"`--{param.name.replace('_', '-')}`", f"`{param.type}`", param.help or "", _default(param.default))
                 for param in audit.params
             ]
-            yield _table(("parameter", "type", "what it does", "when not given"), *given)
+            yield table(("parameter", "type", "what it does", "when not given"), *given)
         yield "Columns: " + ", ".join(f"`{column.name} {column.type}`" for column in audit.columns)
 
 
@@ -49,20 +43,9 @@ def _default(value: object) -> str:
     return "no limit" if value is None else f"{value}"
 
 
-def _filled(page: str, part: str, text: Iterator[str]) -> str:
-    marked = re.compile(rf"(<!-- {part}: .*? -->\n).*?(<!-- end -->\n)", re.DOTALL)
-    found = marked.search(page)
-    assert found, part
-    return page[: found.start()] + found[1] + "\n" + "\n\n".join(text) + "\n\n" + found[2] + page[found.end() :]
-
-
 def test_the_page_describes_what_there_is(tmp_path: Path) -> None:
     page = PAGE.read_text()
-    due = _filled(_filled(page, "relations", _relations(tmp_path)), "audits", _audits())
-    if "UPDATE_DOCS" in os.environ:
-        PAGE.write_text(due)
-    else:
-        assert due == page
+    keep(PAGE, filled(filled(page, "relations", _relations(tmp_path)), "audits", _audits()))
 
 
 def test_schema_describes_every_column(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

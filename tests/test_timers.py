@@ -1,17 +1,24 @@
 """The timers: what starts and moves them, when they are met, whether they still run."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
-from ledger.events import Fact
+from ledger.decide import Decision, decide
+from ledger.events import Closed, Fact, Recorded
+from ledger.lifecycle import TABLE
+from ledger.order import evolve, fold
 from ledger.policy import load
-from ledger.timers import Timer, timers
+from ledger.timers import CLOSES, Timer, come_due, timers
 from tests.scenario import (
     AWAITING,
     CANCELLING,
     CONFIRMED,
     DELIVERED,
+    NOW,
+    POLICY,
     PROCESSING,
     SHIPPED,
     START,
@@ -30,6 +37,7 @@ from tests.scenario import (
     feedback_left,
     frozen,
     given,
+    line_of,
     noted,
     paid,
     placed,
@@ -43,6 +51,7 @@ from tests.scenario import (
     unfrozen,
     verified,
 )
+from tests.strategies import histories
 
 
 def timer(order: Scenario, name: str, now: datetime = START) -> Timer:
@@ -296,3 +305,85 @@ def test_a_window_of_no_days_never_opens() -> None:
     policy = load("aliexpress", b"dispute_after_confirmed_days = 0\n")
     order = given(*CONFIRMED, policy=policy).leaves(dispute_until=None)
     order.when(dispute_opened()).then("disputed", ("after-window",))
+
+
+# What has come due (R21).
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason", "timer_name"),
+    [
+        (AWAITING, "payment-timeout", "pay_by"),
+        (PROCESSING, "not-shipped", "ship_by"),
+        ((*PROCESSING, processing_extended(days=30), cancel_requested()), "cancelled", "answer_by"),
+        (SHIPPED, "protection-expired", "protected_until"),
+        (DELIVERED, "protection-expired", "protected_until"),
+    ],
+)
+def test_a_closing_comes_due_after_its_timer(facts: tuple[Fact, ...], reason: str, timer_name: str) -> None:
+    """R21: at the instant the timer ran out, and not before; recorded, there is none any more."""
+    order = given(*facts)
+    due_at = timer(order, timer_name).due_at
+    assert come_due(order.order, due_at) is None
+    due = come_due(order.order, due_at + timedelta(microseconds=1))
+    assert due == Closed(order_id=order.order.order_id, occurred_at=due_at, reason=reason)  # type: ignore[arg-type]
+    closed_then = order.when(due).then("closed", reason=reason)
+    assert come_due(closed_then.order, NOW) is None
+
+
+def test_the_earliest_of_several_comes_due() -> None:
+    """R21: a request to cancel does not stop the seller's time to ship."""
+    due = come_due(given(*CANCELLING).order, NOW)
+    assert due is not None
+    assert due.reason == "not-shipped"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        VERIFYING,
+        (*SHIPPED, dispute_opened()),
+        (*SHIPPED, frozen()),
+        CONFIRMED,
+        (*SHIPPED, closed(reason="administration")),
+        (*AWAITING, retracted(retracts=1)),
+    ],
+)
+def test_nothing_comes_due(facts: tuple[Fact, ...]) -> None:
+    """R19, R21: a late verification, review or refund closes nothing; a dispute or freeze holds the protection."""
+    assert come_due(given(*facts).order, NOW) is None
+
+
+def test_what_the_lifecycle_refuses_does_not_come_due() -> None:
+    """R21: what is delivered is neither unpaid nor unshipped, and the next timer counts."""
+    order = given(*AWAITING, verified(), delivered())
+    assert timer(order, "pay_by", NOW).running
+    due = come_due(order.order, NOW)
+    assert due is not None
+    assert due.reason == "protection-expired"
+
+
+def test_a_closing_that_was_taken_back_does_not_come_due_again() -> None:
+    """R23: who takes it back knows that the platform has not closed it."""
+    due = come_due(given(*SHIPPED).order, NOW)
+    assert due is not None
+    assert come_due(given(*SHIPPED, due, retracted(retracts=5)).order, NOW) is None
+
+
+def test_timers_close_for_reasons_that_there_are() -> None:
+    assert {f"closed:{reason}" for reason in CLOSES.values()} <= set(TABLE)
+
+
+@for_all(histories(), st.integers(0, 400))
+def test_what_comes_due_is_recorded_once(log: list[Recorded], days: int) -> None:
+    """R21: it is accepted, without a flag that the order has not earned, and then nothing is due."""
+    for order_id in {line.event.order_id for line in log}:
+        order = fold(order_id, [line for line in log if line.event.order_id == order_id])
+        now = after(days)
+        due = come_due(order, now)
+        if due is not None:
+            decision = decide(order, due, POLICY, now)
+            assert isinstance(decision, Decision)
+            seq = len(log) + 1
+            evolve(order, line_of(decision, seq=seq, version=order.version + 1, recorded_at=now))
+            assert come_due(order, now) is None

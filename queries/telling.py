@@ -1,0 +1,145 @@
+"""What happened to an order, oldest first: every event in words, with the rule it rests on and what is odd about it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ledger import events as e
+from ledger.decide import FLAGS
+from ledger.timers import WHILE_OPEN
+from queries import words
+from queries.case import Case, Sentence, protected_before
+
+_WAITED_FOR = {kind.name: kind.met_by for kind in WHILE_OPEN} | {"refund_by": (e.Refunded,)}
+"""The events that a timer waits for, but for closings."""
+
+_UNTOLD = {"pay_by", "verify_by"}
+"""Timers that are told only while they run, and when they were missed."""
+
+_IN_TITLE = {"title", "seller"}
+
+
+def tell(case: Case) -> list[Sentence]:
+    """Tell what happened; scans on the way that follow each other make one sentence."""
+    late, said = _late(case), _said(case)
+    told: list[Sentence] = []
+    scans: list[e.Recorded] = []
+    for line in _oldest_first(case):
+        gone = case.order.retracted.get(line.version)
+        if isinstance(line.event, e.Scanned) and not line.odd and gone is None:
+            scans.append(line)
+            continue
+        told += _scans(scans, said)
+        scans = []
+        if gone is None:
+            told.append(Sentence(said[line.seq], rule_of(case, line), (line.seq,)))
+            told += _oddities(case, line, late.get(line.seq))
+        else:
+            told.append(_taken_back(said[line.seq], line, gone))
+    return told + _scans(scans, said)
+
+
+def _oldest_first(case: Case) -> list[e.Recorded]:
+    """Return the lines by the time they tell of; a retraction is told with what it takes back."""
+    lines = [line for line in case.order.history if not isinstance(line.event, e.Retracted)]
+    return sorted(lines, key=lambda line: (line.event.occurred_at, line.version))
+
+
+def _said(case: Case) -> dict[int, str]:
+    """Tell by seq what an event says; a tracking number is told where it is new."""
+    protected = protected_before(case.order)
+    numbers: set[str | None] = set()
+    said: dict[int, str] = {}
+    for line in _oldest_first(case):
+        event, untold = line.event, set(_UNTOLD)
+        number = getattr(event, "tracking", None)
+        if line.version not in case.order.retracted:
+            untold |= _IN_TITLE | ({"tracking"} if number in numbers else set())
+            numbers |= {number}
+        currency = getattr(event, "currency", None) or case.order.currency
+        did = words.sentence(event, currency, case.day, known=untold, protected_until=protected.get(line.seq))
+        said[line.seq] = f"{case.day(event.occurred_at)}: {words.ACTORS[event.actor or 'buyer']} {did}"
+    return said
+
+
+def _scans(lines: list[e.Recorded], said: dict[int, str]) -> list[Sentence]:
+    """Tell scans in one sentence: when, and where on its way the parcel was then."""
+    if not lines:
+        return []
+    first, *others = (said[line.seq] for line in lines)
+    lead = words.ACTORS["carrier"] + " " + words.EVENTS["scanned"].partition("{")[0]
+    text = "; ".join([first, *(other.replace(f": {lead}", " ", 1) for other in others)])
+    return [Sentence(text, "R4", tuple(line.seq for line in lines))]
+
+
+def _taken_back(said: str, line: e.Recorded, gone: e.Recorded) -> Sentence:
+    assert isinstance(gone.event, e.Retracted)
+    return Sentence(f"{said}; this was taken back, because: {gone.event.why}", "R23", (line.seq, gone.seq), "gone")
+
+
+def _oddities(case: Case, line: e.Recorded, due: tuple[str, datetime] | None) -> Iterator[Sentence]:
+    """Say what is unusual about an event: its flags, and by how much it came late."""
+    if due is not None:
+        name, by = due
+        span = line.event.occurred_at - by
+        yield Sentence(f"{words.length(span)} late: {words.TIMERS[name][0]} {case.day(by)}", "R21", (line.seq,), "odd")
+    for flag in line.odd:
+        if flag == "unknown-cause":
+            continue  # the sentence itself says so
+        meaning, _, rule = FLAGS[flag].partition(" (")
+        if flag == "gap":
+            meaning = words.GAPS[str(type(line.event).__struct_config__.tag)]
+        yield Sentence(f"odd: {meaning}", rule.rstrip(")") or "L", (line.seq,), "odd")
+
+
+def _late(case: Case) -> dict[int, tuple[str, datetime]]:
+    """Tell by seq which timer had run out before the event that it waited for, and when."""
+    due: dict[str, datetime] = {}
+    late: dict[int, tuple[str, datetime]] = {}
+    for line in case.lines:
+        for name, kinds in _WAITED_FOR.items():
+            if isinstance(line.event, kinds) and (by := due.pop(name, None)) and line.event.occurred_at > by:
+                late.setdefault(line.seq, (name, by))
+            if ends := getattr(line.event, name, None):
+                due[name] = ends
+    return late
+
+
+def rule_of(case: Case, line: e.Recorded) -> str:
+    """Name the rule by which an event means what it means."""
+    event = line.event
+    match event:
+        case e.Placed(reorder_of=str()):
+            return "R2"
+        case e.Paid() | e.Refunded() if event.account_amount is not None:
+            return "R18a"
+        case e.Paid():
+            return "R14" if case.seqs(e.Paid)[0] == line.seq else "R18"
+        case e.Refunded() | e.RefundFailed():
+            return "R17" if isinstance(event, e.Refunded) and event.to_buyer else "R15"
+        case e.Closed(reason="unknown"):
+            return "R3"
+        case e.Closed(actor="buyer"):
+            return "R6"
+        case e.DisputeResolved(to_seller=str(amount)) if amount.startswith("-"):
+            return "R16"
+        case e.DisputeOpened():
+            return _DISPUTE_RULES.get(_status_before(case, line), "L")
+        case e.DeliveryScan(protected_until=datetime()):
+            return "R18"
+        case e.Unfrozen() if line.status == "disputed":
+            return "R24"
+    return "R15" if type(event).closing else _RULES.get(type(event), "L")
+
+
+def _status_before(case: Case, line: e.Recorded) -> str:
+    return next((before.status for before in reversed(case.lines) if before.seq < line.seq), "none")
+
+
+_DISPUTE_RULES = {"closed": "R12", "processing": "R22"}
+_RULES: dict[type[e.Event], str] = {
+    e.CancelDeclined: "R22",
+    e.Shipped: "R18",
+    e.Scanned: "R4",
+    e.DeliveryScan: "R4",
+    e.Frozen: "R19",
+}
