@@ -102,6 +102,9 @@ def catalogue(
     target = output.choose(output_, to, pipe="csv", no_color=no_color)
     found = sorted(known(ctx).values(), key=lambda audit: (audit.theme, audit.name))
     rows = [(audit.theme, audit.name, audit.question, " ".join(map(_flag, audit.params)) or None) for audit in found]
+    if target.format == "table":
+        themes = [""] + [audit.theme for audit in found]
+        rows = [("" if theme == row[0] else row[0], *row[1:]) for theme, row in zip(themes, rows, strict=False)]
     render.table(target, list(COLUMNS), list(COLUMNS.values()), [rows], optional=["parameters", "theme"])
 
 
