@@ -23,7 +23,7 @@ HERE = "/somewhere"
 
 # Types are made while modules load, and from the real clock's class: that must not happen while the clock is frozen.
 for verb in VERBS:
-    importlib.import_module(f"commands.{'import_' if verb == 'import' else verb}")
+    importlib.import_module(f"commands.{'import_' if verb == 'import' else verb.replace('-', '_')}")
 for module in ("ledger.book", "queries.engine", "queries.mapping", "commands.reading", "commands.story"):
     importlib.import_module(module)
 
