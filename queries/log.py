@@ -76,7 +76,9 @@ class Log:
         self._lines = _read([*paths, nothing])
         self._no_lines = _read([nothing])
         self._kept: frozenset[str] = frozenset()
-        self._define_empty()
+        columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in (_ENVELOPE | _EVENT).items())
+        con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
+        self._define(identifier, "internal.nothing")
 
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""

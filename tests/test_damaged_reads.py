@@ -76,3 +76,12 @@ def test_a_changed_value_is_not_seen_by_sql(cli: Cli) -> None:
     path.write_bytes(path.read_bytes().replace(b"shop-a", b"shop-z", 1))
     assert "shop-z" in cli.ok("list", "-o", "csv")
     assert cli("log").code == 5
+
+
+def test_due_prints_no_closing_of_an_order_that_goes_on_behind_a_damaged_line(cli: Cli) -> None:
+    """The payment stands behind the damage: the order seems unpaid, and is not."""
+    cli.ok("record", "paid", "c", "--amount", "5", "--note", "by card", "--at", "2026-01-03")
+    path = _segment(cli, 4)
+    path.write_bytes(path.read_bytes().replace(b"by card", b"by carp"))
+    answer = cli("due", "--facts", "--now", "2026-06-01")
+    assert (answer.code, answer.out) == (5, "")

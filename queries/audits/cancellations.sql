@@ -27,6 +27,7 @@ answers AS (
     LEFT JOIN closures ON closures.seq = live.seq
     WHERE live.type IN ('cancel-accepted', 'cancel-declined', 'shipped') OR closures.seq IS NOT NULL
 ),
+-- As with every timer: what came after the request, or was recorded before it and did not happen earlier.
 first_answers AS (
     SELECT
         requests.order_id,
@@ -34,7 +35,10 @@ first_answers AS (
         arg_min(answers.occurred_at, answers.version) AS answered_at,
         arg_min(answers.outcome, answers.version) AS outcome
     FROM requests
-    INNER JOIN answers ON answers.order_id = requests.order_id AND answers.version > requests.version
+    INNER JOIN answers ON answers.order_id = requests.order_id
+    WHERE
+        answers.version > requests.version
+        OR (answers.version < requests.version AND answers.occurred_at >= requests.occurred_at)
     GROUP BY requests.order_id, requests.version
 )
 SELECT

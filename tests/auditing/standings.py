@@ -163,7 +163,7 @@ def cancellations(book: Book) -> list[Row]:
     asked.sort(key=lambda pair: (pair[1].occurred_at, pair[0].order_id, pair[1].version))
     rows: list[Row] = []
     for order, line in asked:
-        later = [other for other in order.lines if other.version > line.version]
+        later = [other for other in order.lines if _follows(other, line)]
         answer = next((other for other in later if other.closing or other.type in OUTCOMES), None)
         outcome = OUTCOMES.get(answer.type, "closed") if answer else "unanswered"
         answer_by = line.when("answer_by")
@@ -171,6 +171,11 @@ def cancellations(book: Book) -> list[Row]:
         what = (order.order_id, order.seller, line.occurred_at, answer_by)
         rows.append((*what, answer.occurred_at if answer else None, outcome, overdue))
     return rows
+
+
+def _follows(other: Line, line: Line) -> bool:
+    """Whether a line came after another, or was recorded before it and did not happen earlier."""
+    return other.version > line.version or (other.version < line.version and other.occurred_at >= line.occurred_at)
 
 
 def exposed_orders(book: Book) -> list[Row]:
