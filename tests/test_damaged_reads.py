@@ -79,8 +79,9 @@ def test_a_changed_value_is_not_seen_by_sql(cli: Cli) -> None:
 
 
 def test_due_prints_no_closing_of_an_order_that_goes_on_behind_a_damaged_line(cli: Cli) -> None:
-    """The payment stands behind the damage: the order seems unpaid, and is not."""
+    """It was not shipped in time; what is left before the damage says that it was never paid."""
     cli.ok("record", "paid", "c", "--amount", "5", "--note", "by card", "--at", "2026-01-03")
+    cli.ok("record", "verified", "c", "--at", "2026-01-04")
     path = _segment(cli, 4)
     path.write_bytes(path.read_bytes().replace(b"by card", b"by carp"))
     answer = cli("due", "--facts", "--now", "2026-06-01")
