@@ -32,6 +32,7 @@ VERBS = (
     "sql",
     "schema",
     "policy",
+    "verify",
     "checkpoint",
     "prove",
     "check-proof",

@@ -27,7 +27,7 @@ class Progress:
 
 
 @contextmanager
-def shown(total: int | None) -> Iterator[Progress]:
+def shown(total: int | None, doing: str = "importing") -> Iterator[Progress]:
     """Show the progress towards `total` bytes with rate and time left; without a total only the rate."""
     if not sys.stderr.isatty():
         yield Progress()
@@ -37,7 +37,7 @@ def shown(total: int | None) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     known = (TaskProgressColumn(), TimeRemainingColumn()) if total else ()
-    columns = (TextColumn("importing"), BarColumn(), TextColumn("{task.fields[told]}"), *known)
+    columns = (TextColumn(doing), BarColumn(), TextColumn("{task.fields[told]}"), *known)
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         yield _Shown(bar, total)
 

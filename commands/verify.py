@@ -1,0 +1,99 @@
+"""`orderledger verify`: every check of the whole ledger."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands import context, output, progress, publishing, render
+
+if TYPE_CHECKING:
+    from ledger.findings import Check, Problem
+    from ledger.verify import Report
+
+
+def command(
+    ctx: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="only what the bytes say: checksums, seqs, the tree, checkpoints, modes")
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="FILE", help="a checkpoint kept elsewhere, which the log has to extend"),
+    ] = None,
+    output_: context.PlainOption = None,
+) -> None:
+    """Check the whole ledger and tell everything that is wrong; damage is exit 1.
+
+    Every line is read, decided again, and hashed into the tree whose root is printed. Nothing is written or locked.
+
+    Example: orderledger verify --checkpoint 2026-06.checkpoint
+    """
+    from ledger import checkpoint as c
+    from ledger.importing import Summary
+    from ledger.verify import verify
+
+    target = output.choose(output_, None, pipe="table", only="table json jsonl")
+    outside = None if checkpoint is None else c.parse(publishing.read(str(checkpoint)), str(checkpoint))
+    ledger = context.open_ledger(ctx)
+    size = sum(path.stat().st_size for path in ledger.store.events_dir.glob("*.jsonl"))
+    with progress.shown(size, "verifying") as shown:
+
+        def heard(size: int, events: int) -> None:
+            shown.seen(size)
+            shown.heard(Summary(read=events))
+
+        report = verify(ledger, quick=quick, outside=outside, progress=heard)
+    if target.format == "table":
+        shape = output.visible if target.screen else str
+        render.text(target, "".join(f"{shape(line)}\n" for line in _told(report)))
+    else:
+        render.record(target, as_data(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def as_data(report: "Report") -> dict[str, Any]:
+    """Give the report as the values that `-o json` prints."""
+    from msgspec import to_builtins
+
+    from ledger.checkpoint import base64
+
+    return {
+        "ok": report.ok,
+        "events": report.events,
+        "root": base64(report.root),
+        "checks": [
+            {"check": check.check, "ok": check.ok, "problems": to_builtins(check.problems)} for check in report.checks
+        ],
+    }
+
+
+def _told(report: "Report") -> Iterator[str]:
+    """Give the report as lines of text."""
+    from ledger.checkpoint import base64
+
+    width = max(len(check.check) for check in report.checks)
+    for check in report.checks:
+        yield f"{check.check:<{width}}  {_verdict(check)}"
+    for check in report.checks:
+        if not check.ok:
+            yield ""
+            yield check.check
+            yield from (f"  {_shown(problem)}" for problem in check.problems)
+    yield ""
+    yield f"{report.events:,} events"
+    yield f"root {base64(report.root)}"
+
+
+def _verdict(check: "Check") -> str:
+    return "ok" if check.ok else "1 problem" if check.count == 1 else f"{check.count:,} problems"
+
+
+def _shown(problem: "Problem") -> str:
+    """Give a problem with its place, as far as it has one."""
+    where = [f"seq {problem.seq}"] if problem.seq is not None else []
+    if problem.segment is not None:
+        where.append(problem.segment if problem.line is None else f"{problem.segment}:{problem.line}")
+    return ": ".join([", ".join(where), problem.problem] if where else [problem.problem])
