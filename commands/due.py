@@ -48,9 +48,9 @@ MOST_LABEL = 24
 # A refund that bounced is overdue, whenever it is due; it may have no date at all.
 QUERY = """
     WITH running AS (
-        SELECT order_id, timer, due_at, consequence FROM timers WHERE running
+        SELECT order_id, timer, due_at FROM timers WHERE running
         UNION ALL
-        SELECT order_id, 'refund_by', NULL, NULL FROM orders
+        SELECT order_id, 'refund_by', NULL FROM orders
         WHERE refund_failed AND refund_by IS NULL
     ),
     listed AS (
@@ -64,7 +64,6 @@ QUERY = """
             failed OR running.due_at < clock.now AS overdue,
             orders.currency,
             orders.escrow,
-            running.consequence,
             orders.escrow + orders.to_seller > 0 AS something_left
         FROM running
         INNER JOIN orders ON orders.order_id = running.order_id
@@ -128,7 +127,7 @@ def command(
 def advised(found: "Result") -> "Result":
     """Put what comes next, in words, and what to do about it in the places of what tells them."""
     from queries.options import advice
-    from queries.words import consequence
+    from queries.words import after
 
     rows = []
     for values in found.rows:
@@ -136,7 +135,8 @@ def advised(found: "Result") -> "Result":
         what = advice(
             row["timer"], row["status"], overdue=row["overdue"], failed=row["failed"], left=row["something_left"]
         )
-        row |= {"advice": what.text, "consequence": consequence(row["timer"], row["consequence"])}
+        held = row["status"] in ("disputed", "frozen")
+        row |= {"advice": what.text, "consequence": after(row["timer"], held=held)}
         rows.append(tuple(row[name] for name in COLUMNS))
     return found._replace(columns=list(COLUMNS), types=list(COLUMNS.values()), rows=rows)
 

@@ -3,16 +3,16 @@
 from datetime import datetime
 from unicodedata import east_asian_width
 
-from commands.colours import paint
+from commands.colours import WORDS, paint
 from commands.output import Target, visible
 from commands.render import short_instant
 from ledger.decide import FLAGS
-from ledger.events import Event, Placed, Recorded, Retracted
+from ledger.events import Event, Placed, Recorded, Retracted, tag_of
 from ledger.order import Order
 from ledger.timers import Timer
 from queries import words
 from queries.case import protected_before
-from queries.standing import closed_how, whereabouts
+from queries.standing import closed_how, status_in_words, tone, whereabouts
 
 WIDEST = 110
 """Longer lines are hard to read, however wide the terminal is."""
@@ -23,7 +23,10 @@ LABEL = 25
 GLUE = "\u00a0"
 """Stands for a space at which a line is not broken."""
 
-_MONEY_STYLES = {"buyer": "green", "seller": "cyan", "split": "magenta", "escrow": "red"}
+TONES = {name: WORDS[name] for name in ("buyer", "seller", "split", "escrow", "unknown")}
+TONES |= {"odd": "yellow", "late": "red", "gone": "dim"}
+"""The colour of a sentence, by its tone (queries/case.py)."""
+
 _ACTOR_STYLES = {"buyer": "green", "seller": "cyan", "platform": "magenta", "carrier": "dim"}
 
 
@@ -97,14 +100,14 @@ def tell(target: Target, order: Order, lines: list[Recorded], timers: list[Timer
     page = Page(target)
     _headline(page, order, lines, now)
     _money(page, order)
-    _running(page, timers, now)
+    _running(page, order, timers, now)
     _events(page, order, lines)
     return "\n".join(page.lines) + "\n"
 
 
 def _headline(page: Page, order: Order, lines: list[Recorded], now: datetime) -> None:
     title(page, order)
-    page.add(headline(page, order, now), _status_style(order))
+    page.add(headline(page, order, now), TONES.get(tone(order, now), "bold"))
 
 
 def title(page: Page, order: Order) -> None:
@@ -117,16 +120,9 @@ def title(page: Page, order: Order) -> None:
     page.lines.append("")
 
 
-def _status_style(order: Order) -> str:
-    if order.status != "closed":
-        return "yellow" if order.status in ("disputed", "frozen", "cancelling") else "bold"
-    style = _MONEY_STYLES.get(order.money_went_to or "", "bold")
-    return "red" if order.refund_failed else style
-
-
 def headline(page: Page, order: Order, now: datetime) -> str:
     """Say in words how the order stands: its status or closure, then where its money went."""
-    standing = words.STATUSES[order.status]
+    standing = status_in_words(order)
     if order.status == "closed" and order.closed_at:
         standing += f" {page.day(order.closed_at)} — {closed_how(order)}"
     return "; ".join([standing, *whereabouts(order, now, page.day)])
@@ -155,20 +151,20 @@ def _money(page: Page, order: Order) -> None:
         page.add("", before=before, painted=before + page.paint(amount.rjust(widest), style))
 
 
-def _running(page: Page, timers: list[Timer], now: datetime) -> None:
+def _running(page: Page, order: Order, timers: list[Timer], now: datetime) -> None:
     running = sorted((timer for timer in timers if timer.running), key=lambda timer: timer.due_at)
     if not running:
         return
     page.head("What runs out, and then")
     for timer in running:
-        label = words.TIMERS[timer.timer][0]
+        label = words.TIMERS[timer.timer].label
         before = f"  {label:<{LABEL}}"
         page.add(
             f"{page.minute(timer.due_at)}  {words.time_left(timer.due_at - now)}",
             "red" if timer.due_at < now else "bold",
             before=before,
         )
-        page.add(words.consequence(timer.timer, timer.consequence), before=" " * len(before))
+        page.add(words.after(timer.timer, held=order.disputed or order.frozen), before=" " * len(before))
 
 
 def _events(page: Page, order: Order, lines: list[Recorded]) -> None:
@@ -202,9 +198,16 @@ def _event(page: Page, order: Order, line: Recorded, protected_until: datetime |
         said = f"[taken back in v{gone.version}] {said}"
     page.add(said, style, before=when + place + who, painted=painted)
     for flag in line.odd:
-        tag = str(type(line.event).__struct_config__.tag)
-        meaning = words.GAPS[tag] if flag == "gap" else FLAGS.get(flag, flag)
-        page.add(f"odd: {meaning}", style or "yellow", before=" " * len(when + place + who))
+        if flag == "unknown-cause":
+            continue  # the sentence itself says so
+        page.add(f"odd: {_oddity(line, flag)}", style or "yellow", before=" " * len(when + place + who))
+
+
+def _oddity(line: Recorded, flag: str) -> str:
+    """Say what a flag means; one of a later version of this program is named."""
+    if flag == "gap":
+        return words.GAPS[tag_of(line.event)]
+    return FLAGS[flag].text if flag in FLAGS else flag
 
 
 def _in_headline(order: Order, event: Event) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from commands import clock, context, output, render
-from commands.colours import WORDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,12 +14,8 @@ if TYPE_CHECKING:
     from queries.case import Option, Sentence
     from queries.explain import Explanation
 
-TONES = {name: WORDS[name] for name in ("buyer", "seller", "split", "escrow")}
-TONES |= {"odd": "yellow", "late": "red", "gone": "dim"}
-"""The colour of a sentence, by its tone."""
-
-LABEL = len("in 59 minutes  ")
-DATE = len("2024-03-01: ")
+LABEL = len("59 minutes left  ")
+UNDATED = " " * len("  2024-03-01: ")
 
 
 def command(
@@ -63,7 +58,7 @@ def as_data(order: "Order", explanation: "Explanation") -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "status": order.status,
-        "sentences": [{"text": said.text, "rule": said.rule, "seqs": said.seqs} for said in explanation.sentences],
+        "sentences": [{"text": said.whole, "rule": said.rule, "seqs": said.seqs} for said in explanation.sentences],
         "money": money_as_data(order),
         "options": [
             {"action": option.action, "until": option.until, "seqs": option.seqs} for option in explanation.options
@@ -104,26 +99,28 @@ def write(page: "Page", order: "Order", explanation: "Explanation", now: "dateti
 
 
 def _say(page: "Page", said: "Sentence", *, before: str = "", plain: str = "") -> None:
-    page.add(said.text, TONES.get(said.tone, plain), before=before, after=_rests_on(said))
+    from commands.story import TONES
+
+    page.add(said.whole, TONES.get(said.tone, plain), before=before, after=_rests_on(said))
 
 
 def _offer(page: "Page", option: "Option", now: "datetime") -> None:
-    """Write what can be done after how soon; what is urgent is red."""
-    from queries.words import time_left
+    """Write what can be done after how long there is for it; what is urgent is red."""
+    from queries.words import length
 
-    when = "at once" if option.urgent else time_left(option.until - now) if option.until else "any time"
+    when = "at once" if option.urgent else f"{length(option.until - now)} left" if option.until else "any time"
     before = f"  {when:<{LABEL}}"
-    action = f"until {page.minute(option.until)}: {option.action}" if option.until else option.action
+    action = f"by {page.minute(option.until)}: {option.action}" if option.until else option.action
     painted = page.paint(before, "red" if option.urgent else "bold" if option.until else "")
     page.add(action, before=before, painted=painted, after=_rests_on(option))
 
 
 def _tell(page: "Page", said: "Sentence") -> None:
-    """Write a sentence of the story beside its date; what is odd belongs to the one before it."""
-    style, date, text = TONES.get(said.tone, ""), f"  {said.text[:DATE]}", said.text[DATE:]
-    if said.tone == "odd":
-        date, text = " " * len(date), said.text
-    page.add(text, style, before=date, painted=page.paint(date, style), after=_rests_on(said))
+    """Write a sentence of the story beside its date; one without a date belongs to the one before it."""
+    from commands.story import TONES
+
+    style, date = TONES.get(said.tone, ""), f"  {said.at}: " if said.at else UNDATED
+    page.add(said.text, style, before=date, painted=page.paint(date, style), after=_rests_on(said))
 
 
 def _rests_on(what: "Sentence | Option") -> str:

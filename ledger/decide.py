@@ -6,6 +6,7 @@ The same fact again (R10) → known order (R7, R8) → actor (R1, R6) → not in
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,21 +19,34 @@ from ledger.order import Order, fold, row_of
 from ledger.policy import Policy
 from ledger.same import already_recorded
 
+
+class Flag(NamedTuple):
+    """What a flag means, and the rule it comes from, if one has a number."""
+
+    meaning: str
+    rule: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What it means, with the rule in brackets."""
+        return self.meaning if self.rule is None else f"{self.meaning} ({self.rule})"
+
+
 FLAGS = {
-    "unknown-cause": "closed without a known cause (R3)",
-    "after-closing": "it came after the order was closed (R2)",
-    "gap": "a step before it is missing from the log (R5)",
-    "out-of-turn": "it should not have happened in this status (R5)",
-    "out-of-order": "it happened before an event that is already recorded (R9)",
-    "ambiguous-time": "the local time occurred twice that day",
-    "after-window": "its window had passed or never opened (R12)",
-    "undecided-refund": "nobody had decided this refund (R17)",
-    "no-refund": "no refund was on its way",
-    "overpaid": "more was paid than the order's amount (R18)",
-    "underpaid": "less is paid than the order's amount (R18)",
-    "tracking-check-digit": "the tracking number's check digit is wrong",
+    "unknown-cause": Flag("closed without a known cause", "R3"),
+    "after-closing": Flag("it came after the order was closed", "R2"),
+    "gap": Flag("a step before it is missing from the log", "R5"),
+    "out-of-turn": Flag("it should not have happened in this status", "R5"),
+    "out-of-order": Flag("it happened before an event that is already recorded", "R9"),
+    "ambiguous-time": Flag("the local time occurred twice that day"),
+    "after-window": Flag("its window had passed or never opened", "R12"),
+    "undecided-refund": Flag("nobody had decided this refund", "R17"),
+    "no-refund": Flag("no refund was on its way"),
+    "overpaid": Flag("more was paid than the order's amount", "R18"),
+    "underpaid": Flag("less is paid than the order's amount", "R18"),
+    "tracking-check-digit": Flag("the tracking number's check digit is wrong"),
 }
-"""Every flag an event may carry, with what it means."""
+"""Every flag an event may carry."""
 
 ADVICE = frozenset({"tracking-check-digit", "ambiguous-time"})
 """Flags that alone refuse nothing, neither at the prompt nor under --strict."""
@@ -99,7 +113,7 @@ def refuse_odd(fact: e.Fact, odd: tuple[str, ...], *, hint: str) -> None:
         raise Refused(
             "R13",
             f"order {fact.order_id}: {_tag(fact)} is odd: {', '.join(serious)}",
-            why="; ".join(FLAGS[flag] for flag in serious),
+            why="; ".join(FLAGS[flag].text for flag in serious),
             hint=hint,
         )
 
@@ -283,4 +297,4 @@ def _take_back(order: Order, fact: e.Retracted, actor: e.Actor) -> Decision:
 def _tag(event: e.Event) -> str:
     if type(event) is e.Closed:
         return f"closed ({event.reason or 'unknown'})"
-    return str(type(event).__struct_config__.tag)
+    return e.tag_of(event)

@@ -362,6 +362,14 @@ Fact = (
 )
 
 TYPES: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in Fact.__args__}
+_TAGS = {cls: tag for tag, cls in TYPES.items()}
+
+
+def tag_of(event: Event) -> str:
+    """Return the name of an event's type, as it stands in the log."""
+    return _TAGS[type(event)]
+
+
 """Every event type by its tag, in the order of an order's life."""
 
 

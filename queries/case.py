@@ -5,10 +5,11 @@ from typing import NamedTuple, TypeVar
 
 from ledger.events import Event, Fact, Recorded
 from ledger.money import minor
-from ledger.order import Order
+from ledger.order import Order, row_of
 from ledger.policy import Policy
-from ledger.timers import Timer, timers
+from ledger.timers import Timer, answer, timers
 from queries import words
+from queries.standing import agreed, refund_late
 from queries.words import Day
 
 AnEvent = TypeVar("AnEvent", bound=Event)
@@ -18,13 +19,21 @@ Seqs = tuple[int, ...]
 class Sentence(NamedTuple):
     """Something that is so: in words, by which rule (ledger/rules.py), and the seqs of the events it rests on.
 
-    `tone` says whom the money is with, or `late` for what is late or lost, `odd` for what is worth a look.
+    `tone` says whom the money is with (`buyer`, `seller`, `split`, `escrow`, `nobody`), or `late` for what is late or
+    lost, `unknown` for a closing without a known cause, `odd` for what is worth a look, `gone` for what was taken back.
+    `at` is the day of what happened, as it is written; empty where the sentence tells of no event of its own.
     """
 
     text: str
     rule: str
     seqs: Seqs
     tone: str = ""
+    at: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The sentence after its day, if it has one."""
+        return f"{self.at}: {self.text}" if self.at else self.text
 
 
 class Option(NamedTuple):
@@ -82,9 +91,23 @@ class Case:
     @property
     def refund_late(self) -> bool:
         """Whether a refund on its way bounced or is overdue."""
-        order = self.order
-        overdue = order.refund_by is not None and order.refund_by < self.now
-        return order.pending > 0 and (order.refund_failed or overdue)
+        return refund_late(self.order, self.now)
+
+    @property
+    def based_on(self) -> Seqs:
+        """The seq of the event that brought the base status, the one beneath a dispute or freeze."""
+        seq, base = self.lines[0].seq, "none"
+        for line in self.lines:
+            verdict, then = row_of(line.event)[base]
+            if verdict != "no" and then != base:
+                seq, base = line.seq, then
+        return (seq,)
+
+    @property
+    def agreed_in(self) -> Seqs:
+        """The seq of the seller's consent to the last request to cancel, while the order waits for its closing."""
+        found = answer(self.order) if self.order.status == "cancelling" and agreed(self.order) else None
+        return () if found is None else (found.seq,)
 
     def moved(self, field: str) -> dict[int, int]:
         """Tell by seq how much events moved to one side: `to_buyer` or `to_seller`."""

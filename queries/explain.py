@@ -9,10 +9,11 @@ from ledger.money import minor
 from ledger.order import Order
 from ledger.policy import Policy
 from ledger.rules import RULES
+from ledger.timers import BY_NAME, settings
 from queries import words
 from queries.case import Case, Option, Sentence
 from queries.options import options
-from queries.standing import closed_how, whereabouts
+from queries.standing import closed_how, refund_due, status_in_words, tone, whereabouts
 from queries.telling import rule_of, tell
 from queries.verdict import verdict
 
@@ -43,7 +44,8 @@ def explain(order: Order, policy: Policy, now: datetime, *, day: words.Day, minu
     case = Case(order, policy, now, day, minute)
     if not order.known:
         return _unknown(case)
-    return Explanation([_standing(case), *verdict(case)], _money(case), options(case), _over(case), tell(case))
+    offered = options(case)
+    return Explanation([_standing(case), *verdict(case)], _money(case), offered, _over(case, offered), tell(case))
 
 
 def _unknown(case: Case) -> Explanation:
@@ -61,10 +63,10 @@ def _standing(case: Case) -> Sentence:
         rule = rule_of(case, closing)
         seqs = (closing.seq, *(seq for seq in case.seqs(e.Refunded, e.RefundFailed) if seq > closing.seq))
     else:
-        said = _capital(words.STATUSES[order.status])
-        rule, seqs = "L", tuple(sorted({*case.seqs(e.Paid), _since(case)}))
+        said = _capital(status_in_words(order))
+        rule, seqs = "L", tuple(sorted({*case.seqs(e.Paid), _since(case), *case.agreed_in}))
     where = "; ".join([said, *whereabouts(order, case.now, case.day)])
-    return Sentence(f"{where}.", rule, seqs, "late" if case.refund_late else order.money_went_to or "")
+    return Sentence(f"{where}.", rule, seqs, tone(order, case.now))
 
 
 def _reason(closing: e.Event) -> str:
@@ -124,7 +126,7 @@ def _coming(case: Case) -> Iterator[Sentence]:
     order = case.order
     if order.pending <= 0:
         return
-    pending, seqs, due = case.amount(order.pending), tuple(case.moved("to_buyer")), order.refund_by
+    pending, seqs, due = case.amount(order.pending), tuple(case.moved("to_buyer")), refund_due(order)
     late = due is not None and due < case.now
     should = "" if due is None else f"it should have arrived by {case.minute(due)}, {words.length(case.now - due)} ago"
     bounced = case.last(e.RefundFailed)
@@ -148,9 +150,9 @@ def _arrived(case: Case) -> Iterator[Sentence]:
         return
     days = list(dict.fromkeys(case.day(refund.occurred_at) for _, refund in refunds))
     text = f"{case.amount(order.refunded)} arrived on your account on {' and '.join(days)}"
-    last = refunds[-1][1].occurred_at
-    if order.refund_by is not None and last > order.refund_by:
-        text += f", {words.length(last - order.refund_by)} late"
+    last, due = refunds[-1][1].occurred_at, refund_due(order)
+    if due is not None and last > due:
+        text += f", {words.length(last - due)} late"
     undecided = sum(minor(refund.to_buyer) for _, refund in refunds if refund.to_buyer)
     if undecided:
         it = "it" if undecided == order.refunded else f"{case.amount(undecided)} of it"
@@ -173,19 +175,30 @@ def _at_the_bank(case: Case) -> Iterator[Sentence]:
         yield Sentence(text, "R18a", tuple(shown))
 
 
-def _over(case: Case) -> list[Sentence]:
+def _over(case: Case, offered: list[Option]) -> list[Sentence]:
     """Say what can be done no more, and when nothing can."""
     order = case.order
     said = []
     if order.status == "closed" and order.to_seller > 0 and order.closure_reason != "unknown":
         if order.dispute_until is None:
-            text = "No dispute is possible any more: this closing opened no window for one."
+            text = "The marketplace takes no dispute any more: this closing opened no window for one."
             said.append(Sentence(text, "R12", case.closing_seqs))
         elif order.dispute_until < case.now:
             text = f"A dispute was possible until {case.minute(order.dispute_until)}; that is over."
             said.append(Sentence(text, "R12", case.closing_seqs))
     running = any(timer.running for timer in case.timers)
-    if order.status == "closed" and not (running or order.pending or order.escrow):
-        text = "Nothing is open any more: every window has passed, and no money is on its way or held."
+    to_do = running or any(option.fact for option in offered)
+    if order.status == "closed" and not (to_do or order.pending or order.escrow):
+        text = f"{_no_window(case)}, and no money is on its way or held."
         said.append(Sentence(text, "R2", case.closing_seqs))
     return said
+
+
+def _no_window(case: Case) -> str:
+    """Say that no window is open: that all have passed only if there were any, and they have."""
+    ends = [found.due_at for name in _WINDOWS for found in settings(BY_NAME[name], case.lines)]
+    passed = bool(ends) and max(ends) < case.now
+    return "Nothing is open any more: every window has passed" if passed else "No window is open"
+
+
+_WINDOWS = ("dispute_until", "feedback_until")

@@ -9,7 +9,9 @@ from ledger.decide import ADVICE, decide
 from ledger.errors import Refused
 from ledger.money import text
 from ledger.order import Order
+from ledger.timers import BY_NAME
 from queries.case import Case, Option, Seqs
+from queries.standing import refund_due
 
 
 class Advice(NamedTuple):
@@ -20,9 +22,9 @@ class Advice(NamedTuple):
 
 
 class ByTime(NamedTuple):
-    """What to do about a timer before it runs out, and when it has."""
+    """What to do about a timer before it runs out (None: nothing about it), and when it has."""
 
-    before: Advice
+    before: Advice | None
     after: Advice
 
 
@@ -44,7 +46,7 @@ _WHILE_OPEN = {
         Advice("ask the platform to close it as not shipped, or ask to cancel", "cancel-requested"),
     ),
     ("ship_by", "cancelling"): ByTime(
-        Advice("wait: the seller answers your request, or ships"),
+        Advice("wait: your order is not cancelled yet, and the seller may still ship it"),
         Advice("ask the platform to close it as not shipped"),
     ),
     ("answer_by", "cancelling"): ByTime(
@@ -61,7 +63,7 @@ _WHILE_OPEN = {
         ),
     ),
     ("review_by", "frozen"): ByTime(
-        Advice("note what proves your side while you wait for the review", "noted"),
+        None,
         Advice("ask the platform how its review stands, or open a dispute", "dispute-opened"),
     ),
 }
@@ -83,23 +85,12 @@ _BY_STATUS = {
     "disputed": Advice("note what proves your side while you wait for the decision", "noted"),
     "frozen": Advice("note what proves your side while you wait for the review", "noted"),
 }
+"""What to do meanwhile, whatever runs."""
+
 _FAILED = Advice("give the platform an account that works, and ask for the refund again")
 _NO_DATE = Advice("ask the platform when the refund comes")
 _NOTHING_LEFT = Advice("nothing: neither escrow nor the seller has any of your money")
 _GONE_ON = Advice("nothing: the order has gone on without it")
-
-_RULES = {
-    "pay_by": "R15",
-    "verify_by": "L",
-    "ship_by": "R15",
-    "answer_by": "R15",
-    "protected_until": "R15",
-    "review_by": "R19",
-    "refund_by": "R15",
-    "dispute_until": "R12",
-    "feedback_until": "L",
-}
-"""The rule by which each timer matters."""
 
 _DISPUTES = {
     "processing": "open a dispute: the seller declined to cancel, and has not shipped",
@@ -125,18 +116,21 @@ _FIELDS: dict[str, dict[str, Any]] = {
 
 
 def advice(timer: str, status: str, *, overdue: bool, failed: bool = False, left: bool = True) -> Advice:
-    """Say what to do about a running timer.
+    """Say what to do about a running timer, or else what the order's status asks for.
 
     `failed` is a refund that bounced; `left` is whether escrow or the seller has any of the buyer's money (R12).
     """
-    if timer == "refund_by" and failed:
-        return _FAILED
     if timer == "dispute_until" and not left:
         return _NOTHING_LEFT
+    return _about(timer, status, overdue=overdue, failed=failed) or _BY_STATUS.get(status, _GONE_ON)
+
+
+def _about(timer: str, status: str, *, overdue: bool, failed: bool) -> Advice | None:
+    """Say what to do about a timer, if there is something about it."""
+    if timer == "refund_by" and failed:
+        return _FAILED
     by_time = _AFTER_CLOSING.get(timer) or _WHILE_OPEN.get((timer, status))
-    if by_time is None:
-        return _BY_STATUS.get(status, _GONE_ON)
-    return by_time.after if overdue else by_time.before
+    return by_time and (by_time.after if overdue else by_time.before)
 
 
 def options(case: Case) -> list[Option]:
@@ -145,27 +139,35 @@ def options(case: Case) -> list[Option]:
     if not any(isinstance(option.fact, e.DisputeOpened) for option in found):
         found += _other_dispute(case)
     found.sort(key=lambda option: (not option.urgent, option.until is None, option.until or case.now))
-    return list({option.action: option for option in found}.values())
+    return found
 
 
 def _by_timers(case: Case) -> Iterator[Option]:
     """Give what to do about each running timer, and about a refund that has none."""
-    order = case.order
-    told = set()
-    for timer in case.timers:
-        overdue = timer.due_at < case.now or (timer.timer == "refund_by" and order.refund_failed)
-        what = advice(
-            timer.timer, order.status, overdue=overdue, failed=order.refund_failed, left=something_left(order)
-        )
-        if timer.running and what not in told and what not in (_GONE_ON, _NOTHING_LEFT):
+    order, told = case.order, set()
+    for timer in (timer for timer in case.timers if timer.running):
+        failed = timer.timer == "refund_by" and order.refund_failed
+        overdue = timer.due_at < case.now or failed
+        what = _about(timer.timer, order.status, overdue=overdue, failed=failed)
+        if what is not None and what not in told:
             told.add(what)
-            dated = what not in _BY_STATUS.values()  # the others are not about this timer alone
-            until = timer.due_at if dated and not overdue else None
-            seqs = case.set_by(timer.timer)
-            yield from _allowed(case, what, _RULES[timer.timer], seqs, until=until, urgent=dated and overdue)
+            until = None if overdue else timer.due_at
+            rule, seqs = BY_NAME[timer.timer].rule, case.set_by(timer.timer)
+            yield from _allowed(case, what, rule, seqs, until=until, urgent=overdue)
     if order.pending > 0 and case.running("refund_by") is None:
-        what = _FAILED if order.refund_failed else _NO_DATE
-        yield from _allowed(case, what, "R15", tuple(case.moved("to_buyer")), urgent=order.refund_failed)
+        yield from _refund_of_an_earlier_closing(case)
+
+
+def _refund_of_an_earlier_closing(case: Case) -> Iterator[Option]:
+    """Give what to do about a refund on its way that the last closing gives no date for."""
+    order, due = case.order, refund_due(case.order)
+    late = case.refund_late
+    if due is None and not late:
+        what = _NO_DATE
+    else:
+        what = advice("refund_by", order.status, overdue=late, failed=order.refund_failed)
+    until = None if late else due
+    yield from _allowed(case, what, "R15", tuple(case.moved("to_buyer")), until=until, urgent=late)
 
 
 def _besides(case: Case) -> Iterator[Option]:
@@ -186,6 +188,11 @@ def _besides(case: Case) -> Iterator[Option]:
             yield from _extension(case, what, "protected_until")
             what = Advice("confirm once you hold the parcel and it is right: that pays the seller", "confirmed")
             yield from _allowed(case, what, "R15", case.seqs(e.DeliveryScan)[-1:])
+        case "cancelling" if case.agreed_in:
+            text = "ask the platform to close it, now that the seller has agreed"
+            yield Option(text, None, "R15", case.agreed_in)
+        case "frozen":
+            yield from _allowed(case, _BY_STATUS["frozen"], "R19", case.seqs(e.Frozen)[-1:])
         case "disputed":
             yield from _in_dispute(case)
         case "closed":

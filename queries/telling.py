@@ -1,16 +1,17 @@
 """What happened to an order, oldest first: every event in words, with the rule it rests on and what is odd about it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from ledger import events as e
 from ledger.decide import FLAGS
-from ledger.timers import WHILE_OPEN
+from ledger.timers import BY_NAME, WHILE_OPEN, settings
 from queries import words
 from queries.case import Case, Sentence, protected_before
 
-_WAITED_FOR = {kind.name: kind.met_by for kind in WHILE_OPEN} | {"refund_by": (e.Refunded,)}
-"""The events that a timer waits for, but for closings."""
+_TOLD_LATE = (*WHILE_OPEN, BY_NAME["refund_by"])
+"""Timers of which is told that what they waited for came late."""
 
 _UNTOLD = {"pay_by", "verify_by"}
 """Timers that are told only while they run, and when they were missed."""
@@ -28,14 +29,15 @@ def tell(case: Case) -> list[Sentence]:
         if isinstance(line.event, e.Scanned) and not line.odd and gone is None:
             scans.append(line)
             continue
-        told += _scans(scans, said)
+        told += _scans(case, scans, said)
         scans = []
+        did = f"{words.ACTORS[line.event.actor or 'buyer']} {said[line.seq](None)}"
         if gone is None:
-            told.append(Sentence(said[line.seq], rule_of(case, line), (line.seq,)))
+            told.append(Sentence(did, rule_of(case, line), (line.seq,), at=case.day(line.event.occurred_at)))
             told += _oddities(case, line, late.get(line.seq))
         else:
-            told.append(_taken_back(said[line.seq], line, gone))
-    return told + _scans(scans, said)
+            told.append(_taken_back(case, did, line, gone))
+    return told + _scans(case, scans, said)
 
 
 def _oldest_first(case: Case) -> list[e.Recorded]:
@@ -44,36 +46,45 @@ def _oldest_first(case: Case) -> list[e.Recorded]:
     return sorted(lines, key=lambda line: (line.event.occurred_at, line.version))
 
 
-def _said(case: Case) -> dict[int, str]:
-    """Tell by seq what an event says; a tracking number is told where it is new."""
+Said = Callable[[str | None], str]
+"""Says what an event says, in the type's words or in those of a template."""
+
+
+def _said(case: Case) -> dict[int, Said]:
+    """Tell by seq what says an event; a tracking number is told where it is new."""
     protected = protected_before(case.order)
     numbers: set[str | None] = set()
-    said: dict[int, str] = {}
+    said: dict[int, Said] = {}
     for line in _oldest_first(case):
         event, untold = line.event, set(_UNTOLD)
         number = getattr(event, "tracking", None)
         if line.version not in case.order.retracted:
             untold |= _IN_TITLE | ({"tracking"} if number in numbers else set())
             numbers |= {number}
-        currency = getattr(event, "currency", None) or case.order.currency
-        did = words.sentence(event, currency, case.day, known=untold, protected_until=protected.get(line.seq))
-        said[line.seq] = f"{case.day(event.occurred_at)}: {words.ACTORS[event.actor or 'buyer']} {did}"
+        said[line.seq] = partial(_say, case, event, untold, protected.get(line.seq))
     return said
 
 
-def _scans(lines: list[e.Recorded], said: dict[int, str]) -> list[Sentence]:
+def _say(case: Case, event: e.Event, untold: set[str], protected_until: datetime | None, template: str | None) -> str:
+    currency = getattr(event, "currency", None) or case.order.currency
+    return words.sentence(event, currency, case.day, known=untold, protected_until=protected_until, template=template)
+
+
+def _scans(case: Case, lines: list[e.Recorded], said: dict[int, Said]) -> list[Sentence]:
     """Tell scans in one sentence: when, and where on its way the parcel was then."""
     if not lines:
         return []
-    first, *others = (said[line.seq] for line in lines)
-    lead = words.ACTORS["carrier"] + " " + words.EVENTS["scanned"].partition("{")[0]
-    text = "; ".join([first, *(other.replace(f": {lead}", " ", 1) for other in others)])
-    return [Sentence(text, "R4", tuple(line.seq for line in lines))]
+    first, *others = lines
+    text = f"{words.ACTORS[first.event.actor or 'carrier']} {said[first.seq](None)}"
+    more = [f"{case.day(line.event.occurred_at)} {said[line.seq](words.SCAN)}" for line in others]
+    seqs = tuple(line.seq for line in lines)
+    return [Sentence("; ".join([text, *more]), "R4", seqs, at=case.day(first.event.occurred_at))]
 
 
-def _taken_back(said: str, line: e.Recorded, gone: e.Recorded) -> Sentence:
+def _taken_back(case: Case, did: str, line: e.Recorded, gone: e.Recorded) -> Sentence:
     assert isinstance(gone.event, e.Retracted)
-    return Sentence(f"{said}; this was taken back, because: {gone.event.why}", "R23", (line.seq, gone.seq), "gone")
+    text = f"{did}; this was taken back, because: {gone.event.why}"
+    return Sentence(text, "R23", (line.seq, gone.seq), "gone", case.day(line.event.occurred_at))
 
 
 def _oddities(case: Case, line: e.Recorded, due: tuple[str, datetime] | None) -> Iterator[Sentence]:
@@ -85,22 +96,19 @@ def _oddities(case: Case, line: e.Recorded, due: tuple[str, datetime] | None) ->
     for flag in line.odd:
         if flag == "unknown-cause":
             continue  # the sentence itself says so
-        meaning, _, rule = FLAGS[flag].partition(" (")
-        if flag == "gap":
-            meaning = words.GAPS[str(type(line.event).__struct_config__.tag)]
-        yield Sentence(f"odd: {meaning}", rule.rstrip(")") or "L", (line.seq,), "odd")
+        meaning = words.GAPS[e.tag_of(line.event)] if flag == "gap" else FLAGS[flag].meaning
+        yield Sentence(f"odd: {meaning}", FLAGS[flag].rule or rule_of(case, line), (line.seq,), "odd")
 
 
 def _late(case: Case) -> dict[int, tuple[str, datetime]]:
-    """Tell by seq which timer had run out before the event that it waited for, and when."""
-    due: dict[str, datetime] = {}
+    """Tell by seq which timer had run out before the event that it waited for, and when; a closing is not late."""
     late: dict[int, tuple[str, datetime]] = {}
-    for line in case.lines:
-        for name, kinds in _WAITED_FOR.items():
-            if isinstance(line.event, kinds) and (by := due.pop(name, None)) and line.event.occurred_at > by:
-                late.setdefault(line.seq, (name, by))
-            if ends := getattr(line.event, name, None):
-                due[name] = ends
+    for kind in _TOLD_LATE:
+        counted = {setting.met.seq: setting for setting in settings(kind, case.lines) if setting.met}
+        for seq, setting in counted.items():
+            came = setting.met
+            if came and not type(came.event).closing and came.event.occurred_at > setting.due_at:
+                late.setdefault(seq, (kind.name, setting.due_at))
     return late
 
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from ledger import events as e
 from ledger.money import minor
+from ledger.timers import answer
 from queries import words
 from queries.case import Case, Sentence, protected_before
-from queries.standing import closed_how
+from queries.standing import beneath, closed_how
 
 
 def verdict(case: Case) -> list[Sentence]:
@@ -99,11 +100,9 @@ def _declined(case: Case) -> list[Sentence]:
 
 
 def _agreed(case: Case) -> list[Sentence]:
-    agreed = case.last(e.CancelAccepted)
-    if agreed is None or case.running("answer_by"):
+    if not case.agreed_in:
         return []
-    text = "The seller has agreed; now the platform closes it, and your money comes back."
-    return [Sentence(text, "R15", agreed[:1])]
+    return [Sentence("That is normal: your money comes back then.", "R15", case.agreed_in)]
 
 
 def _last_seen(case: Case) -> list[Sentence]:
@@ -127,7 +126,10 @@ def _cut(case: Case) -> list[Sentence]:
         was = before.get(seq)
         if until is not None and was is not None and scan.protected_until == until < was:
             scanned = case.day(scan.occurred_at)
-            text = f"The delivery scan of {scanned} cut your protection from {case.day(was)} to {case.day(until)}."
+            write = case.day if case.day(was) != case.day(until) else case.minute
+            if write(was) == write(until):
+                continue  # by less than can be seen
+            text = f"The delivery scan of {scanned} cut your protection from {write(was)} to {write(until)}."
             return [Sentence(text, "R18", (seq,), "odd")]
     return []
 
@@ -140,9 +142,10 @@ def _held(case: Case) -> list[Sentence]:
         text = f"It stays closed ({closed_how(order)}): the dispute only decides where the money goes."
         said.append(Sentence(text, "R2", case.closing_seqs))
     else:
-        said.append(Sentence(f"Otherwise: {words.STATUSES[order.base]}.", "L", (case.lines[-1].seq,)))
+        said.append(Sentence(f"Apart from that {beneath(order)}.", "L", case.based_on))
     if protected := case.running("protected_until"):
-        text = f"Meanwhile the end of your protection, {case.minute(protected.due_at)}, does not close it."
+        ends = case.minute(protected.due_at)
+        text = f"While that lasts, the end of your protection on {ends} does not close the order."
         said.append(Sentence(text, "R19", case.set_by("protected_until")))
     if order.disputed and order.base != "closed":
         text = "Do not confirm meanwhile: that ends the dispute and pays the seller."
@@ -193,7 +196,8 @@ def _expired(case: Case) -> Sentence:
     until = case.order.protected_until
     if until is not None and _early(case, until):
         text = (
-            f"Your protection was to last until {case.minute(until)}, and it was closed before: ask the platform why."
+            f"Your protection was to last until {case.minute(until)}, but the order was closed before that: "
+            "ask the platform why."
         )
         return Sentence(text, "R16", (*case.set_by("protected_until"), *case.closing_seqs), "odd")
     if cut := _cut(case):
@@ -212,7 +216,16 @@ def _timeout(case: Case) -> Sentence:
 
 
 def _not_shipped(case: Case) -> Sentence:
-    return _in_time(case, case.order.ship_by, "the seller had until {} to ship")
+    due, shipped = case.order.ship_by, case.all(e.Shipped)
+    if not shipped or case.closing is None:
+        return _in_time(case, due, "the seller had until {} to ship")
+    seq, first = min(shipped, key=lambda found: found[1].occurred_at)
+    had = f"; the seller had until {case.minute(due)}" if due else ""
+    on, seqs = case.day(first.occurred_at), tuple(sorted((seq, case.closing.seq)))
+    if first.occurred_at > case.closing.event.occurred_at:
+        return Sentence(f"The parcel was shipped only afterwards, on {on}{had}.", "R15", seqs, "odd")
+    late = ", too late" if due and first.occurred_at > due else ""
+    return Sentence(f"Yet the parcel was shipped on {on}{late}{had}: ask the platform why.", "R15", seqs, "odd")
 
 
 def _in_time(case: Case, due: datetime | None, had: str) -> Sentence:
@@ -232,12 +245,13 @@ def _cancelled(case: Case) -> Sentence:
     if asked is None:
         return _by(case, "Nobody is recorded to have asked for that: ask the platform why.", "R5", tone="odd")
     you_asked = f"you asked for it on {case.day(asked[1].occurred_at)}, and"
-    answers = [line.event for line in case.lines if line.seq > asked[0]]
-    if any(isinstance(answer, e.CancelAccepted) for answer in answers):
-        return _by(case, f"That is normal: {you_asked} the seller agreed.", "R15", e.CancelRequested, e.CancelAccepted)
-    if any(isinstance(answer, e.CancelDeclined) for answer in answers):
-        text = f"It was cancelled all the same: {you_asked} the seller declined."
-        return _by(case, text, "R15", e.CancelRequested, e.CancelDeclined, tone="odd")
+    answered = answer(case.order)
+    if answered is not None:
+        seqs = tuple(sorted((asked[0], answered.seq, *case.closing_seqs)))
+        if isinstance(answered.event, e.CancelAccepted):
+            return Sentence(f"That is normal: {you_asked} the seller agreed.", "R15", seqs)
+        did = "shipped the parcel" if isinstance(answered.event, e.Shipped) else "declined"
+        return Sentence(f"It was cancelled all the same: {you_asked} the seller {did}.", "R15", seqs, "odd")
     if _early(case, case.order.answer_by):
         return _by(case, f"It came early: {you_asked} the seller could still answer.", "R16", e.CancelRequested)
     return _by(case, f"That is normal: {you_asked} the seller did not answer.", "R15", e.CancelRequested)
@@ -248,11 +262,11 @@ def _out_of_stock(case: Case) -> Sentence:
 
 
 def _security(case: Case) -> Sentence:
-    order, days = case.order, case.policy.security_refund_business_days
+    order = case.order
     text = "That is done where fraud is suspected"
     if not order.paid:
         return _by(case, f"{text}; you had paid nothing.", "R15")
-    back = f"the money goes back by itself, to the account it was debited from, within {days} business days"
+    back = "the money goes back by itself, to the account it was debited from"
     if not order.pending:
         return _by(case, f"{text}: {back}.", "R15")
     if case.refund_late:

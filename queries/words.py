@@ -6,10 +6,10 @@ The buyer is "you". A sentence is the type's own words; what else the event says
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from string import Formatter
+from typing import NamedTuple
 
-from ledger.events import Attachment, DisputeOpened, Event, Item, Recorded, Refunded
+from ledger.events import Attachment, DisputeOpened, Event, Item, Recorded, Refunded, tag_of
 from ledger.money import EXPONENTS, plain
-from ledger.timers import KINDS
 
 Day = Callable[[datetime], str]
 
@@ -28,6 +28,12 @@ STATUSES = {
     "frozen": "frozen: the platform is reviewing the order",
 }
 
+AGREED = "the seller agreed to cancel, and the platform has to close the order"
+"""What is said instead of `cancelling` once the seller has agreed."""
+
+BENEATH = STATUSES | {"awaiting-payment": "it waits for your payment"}
+"""The statuses in the midst of a sentence: how an order stands beneath a dispute or freeze."""
+
 CLOSURES = {
     "confirmed": "confirmed that the parcel arrived",
     "protection-expired": "closed it because buyer protection had run out",
@@ -42,6 +48,9 @@ CLOSURES = {
 }
 """What somebody did who closed an order, by closure reason."""
 
+SCAN = "{checkpoint}"
+"""What a scan says after who scanned what."""
+
 EVENTS = {
     "placed": "placed the order for {amount}",
     "paid": "paid {amount} into escrow",
@@ -51,7 +60,7 @@ EVENTS = {
     "cancel-accepted": "agreed to cancel",
     "cancel-declined": "declined to cancel",
     "shipped": "shipped the parcel",
-    "scanned": "scanned the parcel: {checkpoint}",
+    "scanned": "scanned the parcel: " + SCAN,
     "delivered-scan": "scanned the parcel as delivered",
     "protection-extended": "made buyer protection {days} longer",
     "confirmed": CLOSURES["confirmed"],
@@ -138,18 +147,31 @@ CHOICES = {
 }
 """What a field with fixed choices says."""
 
+
+class TimerWords(NamedTuple):
+    """What a timer waits for, what comes when it has run out, and instead while the order is disputed or frozen."""
+
+    label: str
+    after: str
+    held: str | None = None
+
+
 TIMERS = {
-    "pay_by": ("pay until", "the platform closes the order as not paid in time"),
-    "verify_by": ("verification due by", "the payment takes longer than usual, worth a look"),
-    "ship_by": ("seller to ship by", "the platform closes the order and you get your money back"),
-    "answer_by": ("seller to answer by", "the order is cancelled and you get your money back"),
-    "protected_until": ("protected until", "the platform closes the order and pays the seller"),
-    "review_by": ("review to end by", "the platform lifts the freeze, or closes the order and refunds you"),
-    "refund_by": ("refund due by", "the refund is overdue"),
-    "dispute_until": ("dispute until", "no dispute any more"),
-    "feedback_until": ("feedback until", "no feedback any more"),
+    "pay_by": TimerWords("pay until", "the platform closes the order as not paid in time"),
+    "verify_by": TimerWords("verification due by", "the payment takes longer than usual, worth a look"),
+    "ship_by": TimerWords("seller to ship by", "the platform closes the order and you get your money back"),
+    "answer_by": TimerWords("seller to answer by", "the order is cancelled and you get your money back"),
+    "protected_until": TimerWords(
+        "protected until",
+        "the platform closes the order and pays the seller",
+        "held: while it is disputed or frozen the order is not closed by this",
+    ),
+    "review_by": TimerWords("review to end by", "the platform lifts the freeze, or closes the order and refunds you"),
+    "refund_by": TimerWords("refund due by", "the refund is overdue"),
+    "dispute_until": TimerWords("dispute until", "no dispute any more"),
+    "feedback_until": TimerWords("feedback until", "no feedback any more"),
 }
-"""What each timer waits for, and what comes when it has run out."""
+"""The words of each timer."""
 
 GAPS = {
     "verified": "no payment is recorded before it",
@@ -160,10 +182,6 @@ GAPS = {
 }
 """Which step is missing where an event is flagged `gap` (R5)."""
 
-HELD = "held: while it is disputed or frozen the order is not closed by this"
-"""What is said of buyer protection instead (R19)."""
-
-_HELD = tuple(kind.held for kind in KINDS if kind.held)
 _AMOUNTS = ("amount", "claim", "to_buyer", "to_seller", "account_amount")
 _PLAIN = (
     "amount",
@@ -185,13 +203,20 @@ SILENT = ("order_id", "occurred_at", "actor", "fact_id", "ambiguous_time", "curr
 
 
 def sentence(
-    event: Event, currency: str, day: Day, *, known: Collection[str] = (), protected_until: datetime | None = None
+    event: Event,
+    currency: str,
+    day: Day,
+    *,
+    known: Collection[str] = (),
+    protected_until: datetime | None = None,
+    template: str | None = None,
 ) -> str:
     """Say what the actor did: `paid 20.00 USD into escrow, by card`; `day` writes an instant.
 
-    The `known` fields are left out. `protected_until` is when the buyer's protection was to end before.
+    The `known` fields are left out. `protected_until` is when the buyer's protection was to end before. Another
+    `template` takes the place of the type's own words.
     """
-    words = EVENTS[str(type(event).__struct_config__.tag)]
+    words = template or EVENTS[tag_of(event)]
     values = {name: _value(name, event, currency, day) for name in _said(event) if name not in known}
     if words == EVENTS["closed"]:
         values["reason"] = CLOSURES[getattr(event, "reason", None) or "unknown"]
@@ -201,9 +226,10 @@ def sentence(
     return words.format_map(values) + "".join(more)
 
 
-def consequence(timer: str, said: str) -> str:
-    """Say what comes when a timer has run out; `said` is what the timer itself says."""
-    return HELD if said in _HELD else TIMERS[timer][1]
+def after(timer: str, *, held: bool) -> str:
+    """Say what comes when a timer has run out; `held` is whether the order is disputed or frozen (R19)."""
+    words = TIMERS[timer]
+    return words.held or words.after if held else words.after
 
 
 def amount(minor: int, currency: str) -> str:

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from commands.output import Target
 from commands.story import Page
 from commands.why import write
 from ledger.decide import ADVICE, decide
 from ledger.errors import Refused
-from ledger.events import TYPES, Fact, Recorded, Retracted
+from ledger.events import TYPES, Fact, Recorded, Retracted, tag_of
 from ledger.order import Order, as_believed, fold
 from ledger.rules import RULES
 from ledger.timers import KINDS, timers
@@ -53,7 +54,7 @@ def actions(*facts: Fact, days: float = 3) -> list[str]:
 def types(*facts: Fact, days: float = 3) -> set[str]:
     """The types of events that the options are about."""
     options = explained(*facts, days=days).options
-    return {str(type(option.fact).__struct_config__.tag) for option in options if option.fact}
+    return {tag_of(option.fact) for option in options if option.fact}
 
 
 DISPUTED = (*s.SHIPPED, s.dispute_opened())
@@ -72,7 +73,19 @@ STATES: list[tuple[tuple[Fact, ...], float, str]] = [
     ((*s.CANCELLING, s.cancel_declined()), 3, "The seller declined to cancel, so that you may open a dispute"),
     (s.CANCELLING, 3, "without an answer by 2024-03-15 13:00 it is cancelled, and your money comes back."),
     (s.CANCELLING, 20, "The seller had to answer by 2024-03-15 13:00, 5 days ago: without an answer"),
-    ((*s.CANCELLING, s.cancel_accepted()), 3, "The seller has agreed; now the platform closes it"),
+    (
+        (*s.CANCELLING, s.cancel_accepted()),
+        3,
+        "The seller agreed to cancel, and the platform has to close the order; 20.00 USD is held in escrow. "
+        "That is normal: your money comes back then.",
+    ),
+    (
+        (*s.CANCELLING, s.cancel_accepted(), s.frozen()),
+        3,
+        "Apart from that the seller agreed to cancel, and the platform has to close the order.",
+    ),
+    ((*s.VERIFYING, s.frozen()), 3, "Apart from that your payment is being verified."),
+    ((*s.AWAITING, s.frozen()), 3, "Apart from that it waits for your payment."),
     (s.SHIPPED, 3, "That is normal: you are protected until 2024-04-10 13:00, and the seller is paid then"),
     (s.SHIPPED, 60, "Your protection ended on 2024-04-10 13:00, 19 days ago: the seller can be paid at any moment."),
     (
@@ -90,9 +103,9 @@ STATES: list[tuple[tuple[Fact, ...], float, str]] = [
     (
         DISPUTED,
         3,
-        "In dispute: the platform has to decide; 20.00 USD is held in escrow. Otherwise: the parcel is on its "
-        "way. Meanwhile the end of your protection, 2024-04-10 13:00, does not close it. Do not confirm meanwhile: "
-        "that ends the dispute and pays the seller.",
+        "In dispute: the platform has to decide; 20.00 USD is held in escrow. Apart from that the parcel is "
+        "on its way. While that lasts, the end of your protection on 2024-04-10 13:00 does not close the order. Do not "
+        "confirm meanwhile: that ends the dispute and pays the seller.",
     ),
     (
         (*s.CONFIRMED, s.dispute_opened()),
@@ -125,7 +138,7 @@ ENDINGS: list[tuple[tuple[Fact, ...], str]] = [
     ),
     (
         (*s.SHIPPED, s.closed(reason="protection-expired")),
-        "Your protection was to last until 2024-04-10 13:00, and it was closed before: ask the platform why.",
+        "Your protection was to last until 2024-04-10 13:00, but the order was closed before that: ask",
     ),
     (
         (*s.AWAITING, s.closed(reason="payment-timeout", at=s.after(20))),
@@ -165,12 +178,12 @@ ENDINGS: list[tuple[tuple[Fact, ...], str]] = [
         (*s.SHIPPED, s.closed_by_security(reason="fraud")),
         "the platform closed it for security reasons (fraud); 20.00 USD is on its way back to you, due by 2024-03-29. "
         "That is done where fraud is suspected. You need to do nothing: the money goes back by itself, to the account "
-        "it was debited from, within 20 business days.",
+        "it was debited from.",
     ),
     ((*s.AWAITING, s.closed_by_security()), "That is done where fraud is suspected; you had paid nothing."),
     (
         (*s.SHIPPED, s.closed_by_security(), s.refund_failed()),
-        "as a rule the money goes back by itself, to the account it was debited from, within 20 business days; here",
+        "as a rule the money goes back by itself, to the account it was debited from; here it did not.",
     ),
     (
         (*s.SHIPPED, s.closed()),
@@ -195,6 +208,70 @@ ENDINGS: list[tuple[tuple[Fact, ...], str]] = [
         "Usually all that is held goes to the seller",
     ),
 ]
+
+
+SHIPPED_TOO = (*s.PROCESSING, s.closed(reason="not-shipped", at=s.after(8)))
+ANSWERED: list[tuple[tuple[Fact, ...], str, tuple[int, ...]]] = [
+    (
+        (*SHIPPED_TOO, s.shipped(at=s.after(5))),
+        "Yet the parcel was shipped on 2024-03-06; the seller had until 2024-03-08 12:00: ask the platform why.",
+        (4, 5),
+    ),
+    (
+        (*SHIPPED_TOO, s.shipped(at=s.after(7.5))),
+        "Yet the parcel was shipped on 2024-03-08, too late; the seller had until 2024-03-08 12:00: ask the platform",
+        (4, 5),
+    ),
+    (
+        (*SHIPPED_TOO, s.shipped(at=s.after(9))),
+        "The parcel was shipped only afterwards, on 2024-03-10; the seller had until 2024-03-08 12:00.",
+        (4, 5),
+    ),
+    (
+        (*s.CANCELLING, s.shipped(), s.closed(reason="cancelled", at=s.after(16))),
+        "It was cancelled all the same: you asked for it on 2024-03-01, and the seller shipped the parcel.",
+        (4, 5, 6),
+    ),
+    (
+        (
+            *s.PROCESSING,
+            s.cancel_declined(at=s.after(2)),
+            s.cancel_requested(at=s.after(1)),
+            s.closed(reason="cancelled", at=s.after(16)),
+        ),
+        "It was cancelled all the same: you asked for it on 2024-03-02, and the seller declined.",
+        (4, 5, 6),
+    ),
+    (
+        (
+            *s.CANCELLING,
+            s.cancel_declined(at=s.after(1)),
+            s.cancel_requested(at=s.after(2)),
+            s.closed(reason="cancelled", at=s.after(17)),
+        ),
+        "That is normal: you asked for it on 2024-03-03, and the seller did not answer.",
+        (6, 7),
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "text", "seqs"), ANSWERED)
+def test_a_closing_is_judged_by_what_the_seller_did(facts: tuple[Fact, ...], text: str, seqs: tuple[int, ...]) -> None:
+    said = explained(*facts).answer[1]
+    assert text in said.text
+    assert said.seqs == seqs
+
+
+def test_the_status_beneath_a_flag_rests_on_what_brought_it() -> None:
+    found = explained(*s.SHIPPED, s.scanned(), s.frozen(), s.noted()).answer
+    assert next(said.seqs for said in found if said.text == "Apart from that the parcel is on its way.") == (4,)
+
+
+def test_protection_that_was_cut_by_hours_is_told_by_the_minute() -> None:
+    facts = (*s.PROCESSING, s.shipped(protected_until=s.after(9)), s.delivered(at=s.after(3.9)))
+    assert "cut your protection from 2024-03-10 10:00 to 2024-03-10 07:36." in answer(*facts)
+    unseen = (*s.PROCESSING, s.shipped(protected_until=s.after(9, seconds=30)), s.delivered(at=s.after(4)))
+    assert "cut your protection" not in answer(*unseen)
 
 
 @pytest.mark.parametrize(("facts", "days", "text"), STATES)
@@ -242,16 +319,39 @@ def test_a_refund_says_by_when_how_late_and_that_it_bounced() -> None:
     assert money(*again, days=25)[1] == "5.00 USD arrived on your account on 2024-03-25, 2 days late."
 
 
-def test_a_refund_without_a_date_says_so() -> None:
-    part = s.dispute_resolved(outcome="partial", to_buyer="5.00", dispute_until=s.after(30))
-    undated = (*DISPUTED, part, s.dispute_opened(), s.dispute_resolved(outcome="seller-won"))
-    assert "5.00 USD is on its way back to you; by when, nobody has said." in money(*undated)
-    assert "5.00 USD is on its way back to you; 15.00 USD went to the seller." in answer(*undated)
-    assert actions(*undated) == ["ask the platform when the refund comes"]
-    bounced = explained(*undated, s.refund_failed()).options
+TWICE_CLOSED = (
+    *DISPUTED,
+    s.dispute_resolved(outcome="partial", to_buyer="5.00", dispute_until=s.after(30)),
+    s.dispute_opened(),
+    s.dispute_resolved(outcome="seller-won"),
+)
+"""An order whose first closing sent money back, and whose second one sent none."""
+
+
+def test_a_refund_keeps_the_date_of_the_closing_that_sent_it() -> None:
+    coming = "5.00 USD is on its way back to you, and should arrive by 2024-03-08 15:00."
+    assert coming in money(*TWICE_CLOSED)
+    assert "5.00 USD is on its way back to you, due by 2024-03-08; 15.00 USD went to" in answer(*TWICE_CLOSED)
+    assert actions(*TWICE_CLOSED) == ["wait: the refund comes by itself"]
+    late = explained(*TWICE_CLOSED, days=9)
+    assert "overdue since 2024-03-08" in late.answer[0].text
+    assert (late.answer[0].tone, late.options[0].urgent, late.options[0].until) == ("late", True, None)
+    assert late.options[0].action.startswith("ask the platform where the refund is")
+    bounced = explained(*TWICE_CLOSED, s.refund_failed()).options
     assert [(option.urgent, option.action) for option in bounced] == [
         (True, "give the platform an account that works, and ask for the refund again")
     ]
+    arrived = money(*TWICE_CLOSED, s.refunded(amount="5.00", at=s.after(9)), days=10)
+    assert "5.00 USD arrived on your account on 2024-03-10, 1 day late." in arrived
+
+
+def test_a_refund_without_a_date_says_so() -> None:
+    *before, last = s.given(*BACK).history
+    undated = fold(s.ORDER, [*before, replace(last, event=replace(last.event, refund_by=None))])
+    found = explain(undated, s.POLICY, s.after(9), day=day, minute=minute)
+    assert [said.text for said in found.money] == ["20.00 USD is on its way back to you; by when, nobody has said."]
+    assert "20.00 USD is on its way back to you." in found.answer[0].text
+    assert "ask the platform when the refund comes" in [option.action for option in found.options]
 
 
 def test_a_claw_back_and_a_refund_nobody_decided_are_told() -> None:
@@ -336,10 +436,42 @@ def test_what_is_over_is_said() -> None:
     assert over(*s.CONFIRMED, days=10) == ["A dispute was possible until 2024-03-08 15:00; that is over."]
     assert over(*s.CONFIRMED, days=40)[1].startswith("Nothing is open any more")
     assert over(*DISPUTED, s.dispute_resolved(outcome="seller-won"), days=3) == [
-        "No dispute is possible any more: this closing opened no window for one.",
-        "Nothing is open any more: every window has passed, and no money is on its way or held.",
+        "The marketplace takes no dispute any more: this closing opened no window for one.",
+        "No window is open, and no money is on its way or held.",
     ]
     assert over(*BACK, days=900) == []
+
+
+def test_nothing_is_over_while_something_is_offered() -> None:
+    partly = (*s.PROCESSING, s.closed(to_seller="20.00"))
+    assert "dispute-opened" in types(*partly, days=300)
+    assert explained(*partly, days=300).over == []
+
+
+def test_windows_have_passed_only_where_there_were_any() -> None:
+    never = explained(*BACK, s.refunded(), days=90).over
+    assert [said.text for said in never] == ["No window is open, and no money is on its way or held."]
+    passed = explained(*s.CONFIRMED, days=90).over
+    assert passed[-1].text == "Nothing is open any more: every window has passed, and no money is on its way or held."
+
+
+@pytest.mark.parametrize("facts", [(*s.SHIPPED, s.frozen()), (*s.PROCESSING, s.frozen()), (*s.VERIFYING, s.frozen())])
+def test_a_freeze_and_a_dispute_ask_for_proof_by_their_own_rule(facts: tuple[Fact, ...]) -> None:
+    def notes(*facts: Fact) -> list[tuple[str, tuple[int, ...], bool]]:
+        found = explained(*facts, days=30).options
+        return [(option.rule, option.seqs, option.until is None) for option in found if option.action[:4] == "note"]
+
+    assert notes(*facts) == [("R19", (len(facts),), True)]
+    assert notes(*facts, s.dispute_opened()) == [("L", (len(facts) + 1,), True)]
+
+
+def test_an_agreed_cancellation_waits_for_the_platform_only() -> None:
+    asked, agreed = actions(*s.CANCELLING), actions(*s.CANCELLING, s.cancel_accepted())
+    to_close = "ask the platform to close it, now that the seller has agreed"
+    assert (to_close in asked, to_close in agreed) == (False, True)
+    assert not any("the seller answers" in action for action in (*asked, *agreed))
+    again = answer(*s.CANCELLING, s.cancel_accepted(), s.cancel_requested())
+    assert again.startswith("You asked to cancel, and the seller has to answer")
 
 
 # What happened.
@@ -353,16 +485,17 @@ def test_the_story_is_told_oldest_first_with_rule_and_events() -> None:
     told = story(*s.CONFIRMED)
     assert [said.seqs for said in told] == [(1,), (2,), (3,), (4,), (5,), (6,)]
     assert [said.rule for said in told] == ["L", "R14", "L", "R18", "R18", "R15"]
-    assert told[0].text == "2024-03-01: you placed the order for 20.00 USD"
+    assert (told[0].at, told[0].text) == ("2024-03-01", "you placed the order for 20.00 USD")
+    assert told[0].whole == "2024-03-01: you placed the order for 20.00 USD"
 
 
 def test_scans_on_the_way_make_one_sentence() -> None:
     told = story(*s.SHIPPED, s.scanned(at=s.after(2), place="Riga"), s.scanned(at=s.after(4), checkpoint="import"))
     assert told[-1] == Sentence(
-        "2024-03-03: the carrier scanned the parcel: leaving its country, at Riga; "
-        "2024-03-05 in the country of destination",
+        "the carrier scanned the parcel: leaving its country, at Riga; 2024-03-05 in the country of destination",
         "R4",
         (5, 6),
+        at="2024-03-03",
     )
 
 
@@ -392,13 +525,33 @@ def test_oddities_missing_steps_and_lateness_follow_their_event() -> None:
     assert late == ["8 days late: refund due by 2024-03-23"]
 
 
+def _odd(*facts: Fact) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [(said.text, said.rule, said.seqs) for said in story(*facts) if said.tone == "odd"]
+
+
+def test_lateness_goes_by_the_setting_of_the_timer_that_was_met() -> None:
+    extended = (*s.PROCESSING, s.processing_extended(days=3), s.shipped(at=s.after(9)))
+    assert _odd(*extended) == []
+    early = (*s.PROCESSING, s.cancel_declined(at=s.after(20)), s.cancel_requested(at=s.after(2)))
+    assert ("4 days late: seller to answer by 2024-03-17", "R21", (4,)) in _odd(*early)
+    twice = (*TWICE_CLOSED, s.refunded(amount="5.00", at=s.after(10)))
+    assert _odd(*twice)[-1] == ("2 days late: refund due by 2024-03-08", "R21", (9,))
+
+
+def test_a_flag_without_a_rule_cites_that_of_its_event() -> None:
+    told = _odd(*s.PROCESSING, s.shipped(tracking="RR473124820GB"))
+    assert told == [("odd: the tracking number's check digit is wrong", "R18", (4,))]
+    assert _odd(*s.SHIPPED, s.refund_failed())[-1][:2] == ("odd: no refund was on its way", "R15")
+
+
 def test_a_retracted_pair_is_one_sentence_about_both() -> None:
     told = story(*s.AWAITING, s.paid(amount="200.00"), s.retracted(retracts=2), s.paid())
     assert told[1] == Sentence(
-        "2024-03-01: you paid 200.00 USD into escrow; this was taken back, because: a typing mistake",
+        "you paid 200.00 USD into escrow; this was taken back, because: a typing mistake",
         "R23",
         (2, 3),
         "gone",
+        "2024-03-01",
     )
     assert [said.seqs for said in told] == [(1,), (2, 3), (4,)]
 

@@ -88,11 +88,11 @@ def _timers() -> Iterator[str]:
     rows = [
         (
             f"`{kind.name}`",
-            words.TIMERS[kind.name][0],
+            words.TIMERS[kind.name].label,
             _events_of(event for event in TYPES.values() if kind.name in event.__struct_fields__),
             _events_of(event for event in TYPES.values() if issubclass(event, kind.met_by))
             or ("the refund" if kind.name == "refund_by" else "a closing"),
-            words.TIMERS[kind.name][1] + (f"; {words.HELD}" if kind.held else ""),
+            "; ".join(filter(None, words.TIMERS[kind.name][1:])),
         )
         for kind in KINDS
     ]
@@ -125,7 +125,7 @@ def _rules() -> Iterator[str]:
 
 
 def _flags() -> Iterator[str]:
-    rows = [(f"`{flag}`", meaning + ("; advice" if flag in ADVICE else "")) for flag, meaning in FLAGS.items()]
+    rows = [(f"`{name}`", flag.text + ("; advice" if name in ADVICE else "")) for name, flag in FLAGS.items()]
     yield table(("flag", "what it means"), *rows)
 
 

@@ -13,12 +13,14 @@ from commands.demo import order_of
 from commands.output import Screen, Target
 from commands.story import Page as StoryPage
 from commands.story import fold, headline, tell
+from commands.why import write
 from ledger.decide import FLAGS
 from ledger.events import TYPES, Fact
 from ledger.lifecycle import STATUSES, TABLE
 from ledger.order import Order
 from ledger.timers import AFTER_CLOSING, WHILE_OPEN, timers
 from queries import words
+from queries.explain import explain
 from tests import scenario as s
 from tests.running import Cli
 
@@ -153,6 +155,39 @@ def test_the_time_line_tells_events_in_the_order_they_happened() -> None:
 
 def test_flags_are_told_in_words() -> None:
     assert "odd: no verified payment is recorded before it" in " ".join(story(*s.VERIFYING, s.shipped()).split())
+
+
+def test_what_the_sentence_says_itself_is_no_oddity_beside_it() -> None:
+    text = " ".join(story(*s.SHIPPED, s.closed()).split())
+    assert "platform closed it without a known cause" in text
+    assert "odd:" not in text
+
+
+def test_an_agreed_cancellation_waits_for_the_platform() -> None:
+    assert head(*s.CANCELLING).startswith("you asked to cancel, and the seller has to answer; 20.00 USD")
+    assert head(*s.CANCELLING, s.cancel_accepted()).startswith(
+        "the seller agreed to cancel, and the platform has to close the order; 20.00 USD"
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ((*s.SHIPPED, s.closed()), 31),  # nobody knows the cause
+        ((*s.CONFIRMED, s.paid(amount="3.00")), 33),  # money in escrow
+        ((*CLOSED_BACK, s.refund_failed()), 31),
+        (CLOSED_BACK, 31),  # overdue on the day that the story is told
+        ((*CLOSED_BACK, s.refunded()), 32),
+        ((*s.SHIPPED, s.dispute_opened()), 33),
+    ],
+)
+def test_story_and_explanation_have_the_same_colour(facts: tuple[Fact, ...], code: int) -> None:
+    target = Target("table", screen=Screen(200, 50, True))
+    order, now, page = s.given(*facts).order, s.after(28), StoryPage(target)
+    found = explain(order, s.POLICY, now, day=page.day, minute=page.minute)
+    headlines = (story(*facts, target=target), write(page, order, found, now))
+    for text in headlines:
+        assert f"\x1b[{code}m" in text.split("\n")[3]
 
 
 def test_a_retracted_pair_is_marked_and_stands_together() -> None:

@@ -7,11 +7,11 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from ledger.decide import Decision, decide
-from ledger.events import Closed, Fact, Recorded
+from ledger.events import Closed, Fact, Recorded, Shipped, tag_of
 from ledger.lifecycle import TABLE
 from ledger.order import evolve, fold
 from ledger.policy import load
-from ledger.timers import CLOSES, Timer, come_due, timers
+from ledger.timers import BY_NAME, CLOSES, KINDS, Timer, answer, come_due, last_setting, settings, timers
 from tests.scenario import (
     AWAITING,
     CANCELLING,
@@ -85,7 +85,54 @@ def test_each_timer_has_its_length(facts: tuple[Fact, ...], fact: object, name: 
     order.leaves(**{name: after(1 + days)})
     found = timer(order, name)
     assert (found.due_at, found.started_at) == (after(1 + days), after(1))
-    assert found.started_by == type(order.history[-1].event).__struct_config__.tag
+    assert found.started_by == tag_of(order.history[-1].event)
+
+
+def met(order: Scenario, name: str) -> list[tuple[int, int | None]]:
+    """Return by version what set the timer of that name each time, and what met it."""
+    found = settings(BY_NAME[name], order.order.in_force())
+    return [(setting.started.version, setting.met.version if setting.met else None) for setting in found]
+
+
+def test_each_setting_of_a_timer_has_what_met_it() -> None:
+    """The first event that was recorded after it, or before it but did not happen earlier."""
+    asked = given(*CANCELLING, cancel_declined(), cancel_requested())
+    assert met(asked, "answer_by") == [(4, 5), (6, None)]
+    assert met(asked.when(cancel_accepted()), "answer_by") == [(4, 5), (6, 7)]
+    assert met(given(*PROCESSING, processing_extended(), shipped()), "ship_by") == [(3, 5), (4, 5)]
+    late = given(*PROCESSING, cancel_declined(at=after(9)), cancel_requested(at=after(1)))
+    assert met(late, "answer_by") == [(5, 4)]
+    earlier = given(*PROCESSING, cancel_declined(at=after(1)), cancel_requested(at=after(2)))
+    assert met(earlier, "answer_by") == [(5, None)]
+
+
+def test_each_date_of_a_refund_is_met_when_nothing_is_on_its_way_any_more() -> None:
+    """A closing that sends no money back leaves the date of the one before it to be met."""
+    partly = given(*SHIPPED, dispute_opened(), dispute_resolved(outcome="partial", to_buyer="5.00"))
+    assert met(partly.when(refunded(amount="3.00")), "refund_by") == [(6, None)]
+    assert met(partly.when(refunded(amount="3.00")).when(refunded(amount="2.00")), "refund_by") == [(6, 8)]
+    again = partly.when(dispute_opened()).when(dispute_resolved(outcome="seller-won"))
+    assert met(again.when(refunded(amount="5.00")), "refund_by") == [(6, 9)]
+    assert met(given(*AWAITING), "refund_by") == []
+
+
+def test_shipping_answers_a_request_to_cancel_and_a_closing_does_not() -> None:
+    """Only what the seller does is an answer."""
+    found = answer(given(*CANCELLING, shipped()).order)
+    assert found is not None
+    assert isinstance(found.event, Shipped)
+    assert answer(given(*CANCELLING, closed(reason="cancelled")).order) is None
+    assert answer(given(*CANCELLING).order) is None
+    assert answer(given(*PROCESSING).order) is None
+
+
+@for_all(histories())
+def test_the_setting_that_counts_is_the_last_one(log: list[Recorded]) -> None:
+    """The short way to it gives the same as the long way."""
+    for order_id in {line.event.order_id for line in log}:
+        in_force = fold(order_id, [line for line in log if line.event.order_id == order_id]).in_force()
+        for kind in KINDS:
+            assert last_setting(kind, in_force) == next(reversed(settings(kind, in_force)), None)
 
 
 def test_a_given_due_date_wins() -> None:
