@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SEED ?= 1
 SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
 
-.PHONY: bench demo test
+.PHONY: bench demo test torture
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -15,6 +16,13 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --cov --cov-report=term
+
+# Every fault there is to try, and many writers killed: most of an hour. SEED=N draws other ones.
+torture: export FAULTS := long
+torture: export FAULTS_SEED := $(SEED)
+torture: $(VENV)/.installed-dev
+	$(BIN)/pytest -n auto tests/faults
+	$(BIN)/python -m benchmarks.kill --kills 2000 --seed $(SEED)
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run

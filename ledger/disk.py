@@ -72,8 +72,9 @@ class Disk:
             os.chmod(path, 0o400)
 
     def close(self, fd: int) -> None:
-        """Let a descriptor go."""
-        os.close(fd)
+        """Let a descriptor go; what was synced stands, so failing to is no failure."""
+        with suppress(OSError):
+            os.close(fd)
 
 
 def write_all(disk: Disk, fd: int, data: bytes) -> None:
@@ -227,5 +228,5 @@ class Draft:
         if self._fd >= 0:
             self._disk.close(self._fd)
             self._fd = -1
-            if self.path.exists():
+            with suppress(OSError):  # the next writer sweeps what is left
                 self._disk.unlink(self.path)

@@ -147,7 +147,7 @@ class EventStore:
         finally:
             self._locked = False
             self._let_go()
-            os.close(fd)
+            self.disk.close(fd)
 
     def ready(self) -> End:
         """Make the end of the log fit to build on, and say where it is; Damaged when its last line is bad.
@@ -448,6 +448,7 @@ class EventStore:
         finally:
             self.disk.close(fd)
         self.disk.sync_folder(self.rejects_dir)
+        self.disk.sync_folder(self.path)  # rejects/ itself may be new
         return path, f"{lines} lines ({offset - keep.size} bytes)" if lines else f"{offset - keep.size} bytes"
 
 

@@ -123,6 +123,16 @@ def test_a_dispute_holds_the_protection(tmp_path: Path) -> None:
     assert row["advice"] == "note what proves your side while you wait for the decision"
 
 
+def test_a_cancellation_asks_for_no_answer_that_has_come(tmp_path: Path) -> None:
+    asked = rows(due(tmp_path / "asked", *told(*s.CANCELLING), now=s.after(3)))
+    agreed = rows(due(tmp_path / "agreed", *told(*s.CANCELLING, s.cancel_accepted()), now=s.after(3)))
+    assert ([row["timer"] for row in asked], [row["timer"] for row in agreed]) == (
+        ["ship_by", "answer_by"],
+        ["ship_by"],
+    )
+    assert not any("answer" in row["advice"] for row in agreed)
+
+
 def test_a_dispute_is_not_advised_where_nothing_is_left_to_dispute(tmp_path: Path) -> None:
     found = rows(due(tmp_path, *told(*s.CONFIRMED, s.refunded()), now=s.after(3)))
     advice = {row["timer"]: row["advice"] for row in found}
