@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -206,6 +207,7 @@ def _explain_usage(error: UsageError) -> int:
 def _explain(what: str, why: str = "", hint: str = "") -> None:
     from commands.output import visible
 
-    for label, text in (("error", what), ("why", why), ("hint", hint)):
-        if text:
-            typer.echo(f"{label}: {visible(text)}", err=True)
+    with suppress(OSError):  # where stderr takes nothing, the exit code is all there is to say
+        for label, text in (("error", what), ("why", why), ("hint", hint)):
+            if text:
+                typer.echo(f"{label}: {visible(text)}", err=True)

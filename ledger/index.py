@@ -135,14 +135,18 @@ class Index:
 
         `end` is the position after the chunk. An index that lags behind goes on lagging. IndexFailed.
         """
-        if self._lagging:
-            self._snapshot = store.snapshot()
-            return
-        pending = self._pending
-        for order_id, at in zip(order_ids, places, strict=True):
-            pending[order_id].append(at)
-        self._count += len(order_ids)
-        self._cover(store, end)
+        try:
+            if self._lagging:
+                self._snapshot = store.snapshot()
+                return
+            pending = self._pending
+            for order_id, at in zip(order_ids, places, strict=True):
+                pending[order_id].append(at)
+            self._count += len(order_ids)
+            self._cover(store, end)
+        except OSError as error:
+            self._covered = {}  # begin anew from the file
+            raise IndexFailed(f"the index could not be extended: {error}") from error
         if self._count >= self._flush_events:
             self.flush()
 

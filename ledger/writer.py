@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ledger.decide import Decision
 from ledger.draft import DraftLines
-from ledger.errors import Locked
+from ledger.errors import Locked, StorageFailed
 from ledger.events import Recorded
 from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
 from ledger.line import encode
@@ -118,7 +118,8 @@ class Writer:
         start = self._store.append(chunk, self._seq - len(lines) + 1, self._seq)
         self._end = end = start + len(chunk)
         places = accumulate(map(len, lines[:-1]), initial=start)
-        self._warn_of(lambda: self._index.extend(self._store, order_ids, places, end))
+        if not self._warn_of(lambda: self._index.extend(self._store, order_ids, places, end)):
+            self._end = None  # the next batch brings the index up to date first
 
     def save_index(self, wait: float, now: Callable[[], datetime]) -> None:
         """Write what is gathered for the index; where somebody else is writing, the next writer catches up."""
@@ -127,6 +128,8 @@ class Writer:
                 self._warn_of(self._index.flush)
         except Locked:
             return
+        except (StorageFailed, OSError) as error:
+            self._warnings.append(f"the index was not saved: {error}; the events stand".replace("\n", ": "))
 
     @contextmanager
     def draft(self, wait: float, now: Callable[[], datetime], *, keep: bool) -> Iterator[DraftLines]:
@@ -173,11 +176,14 @@ class Writer:
             self._warn_of(lambda: self._index.rebuild(self._store))
             return ask()
 
-    def _warn_of(self, write_index: Callable[[], None]) -> None:
+    def _warn_of(self, write_index: Callable[[], None]) -> bool:
+        """Say whether the index was written; where it was not, that is a warning, for the events stand."""
         try:
             write_index()
         except IndexFailed as error:
             self._warnings.append(f"{error}; the events stand, reading is slower until it is made again")
+            return False
+        return True
 
     def _forget(self) -> None:
         self._end = None

@@ -1,4 +1,4 @@
-"""Faults that were found and are not mended yet: each fails for the reason given, and says so once it does not."""
+"""Faults that were found by trying many; the one that is not mended fails, and says so once it does not."""
 
 import errno
 import os
@@ -17,7 +17,6 @@ from tests.faults.test_syscalls import note, recording
 from tests.running import PROGRAM, ROOT
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="Writer._append lets an OSError of Index.extend through")
 def test_a_line_that_is_synced_is_acknowledged_whatever_the_index_meets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,11 +40,9 @@ def test_a_line_that_is_synced_is_acknowledged_whatever_the_index_meets(
     assert watch.complete()[-1] == line
 
 
-@pytest.mark.xfail(strict=True, raises=StorageFailed, reason="Writer.save_index lets the failure of the lock through")
 def test_an_import_whose_index_cannot_be_saved_is_whole_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends with 7 and "nothing of this batch was recorded", when every batch was."""
     watch = made(tmp_path)
     with opened(watch.path) as ledger:
         ready = ledger.store.ready
@@ -82,7 +79,6 @@ def test_a_line_whose_sync_failed_is_not_acknowledged_by_the_next_command(tmp_pa
     assert watch.lost() == []
 
 
-@pytest.mark.xfail(strict=True, reason="_explain raises when stderr takes nothing, and the exit code is 1 or 120")
 def test_an_error_that_cannot_be_printed_keeps_its_exit_code(tmp_path: Path) -> None:
     watch = made(tmp_path)
     script = 'exec "$@" 2>/dev/full'
