@@ -118,7 +118,8 @@ def _flag(param: "Param") -> str:
 def _help(audit: "Audit") -> str:
     columns = ", ".join(column.name for column in audit.columns)
     example = "".join(f" {_flag(param)} {_example(param)}" for param in audit.params[:1])
-    return f"{audit.question}\n\nColumns: {columns}\n\nExample: orderledger audit {audit.name}{example}"
+    question = output.visible(audit.question)
+    return f"{question}\n\nColumns: {columns}\n\nExample: orderledger audit {audit.name}{example}"
 
 
 def _example(param: "Param") -> str:

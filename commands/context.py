@@ -1,6 +1,7 @@
 """What the verbs share: the common options, and the ledger and the moment they stand for."""
 
 import os
+import re
 import sys
 from datetime import tzinfo
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from queries.moment import Moment
 
 FOLDER = ".orderledger"
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=,-]*")
 
 Format = Literal["table", "json", "jsonl", "csv", "tsv", "md", "parquet"]
 
@@ -53,9 +55,11 @@ def _order_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     from ledger.book import Ledger
 
     try:
-        return Ledger.open(ledger_path(ctx)).order_ids(incomplete)
+        found = Ledger.open(ledger_path(ctx)).order_ids(incomplete)
     except LedgerError:
         return []
+    # A shell takes what it is given as it is: an id that would mean something to it is not offered.
+    return [order_id for order_id in found if _PLAIN_ID.fullmatch(order_id)]
 
 
 OrderId = Annotated[

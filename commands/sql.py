@@ -55,7 +55,7 @@ def _text(query: str | None, file: Path | None) -> str:
     try:
         if file is not None:
             return file.read_text(encoding="utf-8")
-        return sys.stdin.read() if query == "-" else query or ""
+        return sys.stdin.buffer.read().decode("utf-8") if query == "-" else query or ""
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise BadInput(f"cannot read {file or 'the query on stdin'}", why=why or str(error)) from None

@@ -104,11 +104,16 @@ def audits(
 
 def _texts(folder: Path, only: str | None) -> Iterator[tuple[Path, str]]:
     try:
-        for path in sorted(path for path in folder.iterdir() if path.suffix == ".sql"):
-            if only in (None, path.stem):
-                yield path, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".sql" and only in (None, path.stem))
+    except OSError as error:
         raise BadInput(f"audits in {folder} cannot be read", why=str(error)) from error
+    for path in paths:
+        try:
+            if not path.is_file():
+                raise BadInput(f"{path} cannot be read", why="it is no file", hint="move it out of the folder")
+            yield path, path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path} cannot be read", why=str(error), hint="an audit is a text file in UTF-8") from error
 
 
 def _audit(path: Path, text: str, reserved: Collection[str], *, packaged: bool) -> Audit:

@@ -87,7 +87,7 @@ class Relations:
         """Answer a statement that somebody else wrote, with `$now` given; Usage unless it is one SELECT that runs."""
 
         def answer() -> Result:
-            select = sandbox.one_select(self._con, sql, {"now": self._moment.now, **params})
+            select = sandbox.one_select(self._con, sql, {**params, "now": self._moment.now})
             self._log.serve(select.sql, select.params)
             found = self._con.execute(select.sql, select.params).fetchall()
             return Result(select.columns, select.types, found)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from ledger.errors import LimitReached, Usage
+from queries import reach
 
 ZONED = "TIMESTAMP WITH TIME ZONE"
 _GLOB = frozenset("*?[")
@@ -131,8 +132,9 @@ def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Sele
     statement = statements[0]
     if not _is_select(statement):
         raise Usage(f"{_beginning(sql)}the SQL is no SELECT", why="queries only read", hint=_ONE_SELECT)
-    given = _given(statement.named_parameters, params)
     text = _without_end(statement.query)
+    reach.check(con, text)
+    given = _given(statement.named_parameters, params)
     try:
         described = con.execute(f"DESCRIBE {text}", given).fetchall()
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):

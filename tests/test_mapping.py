@@ -119,9 +119,9 @@ def test_a_mapped_line_is_a_fact(tmp_path: Path) -> None:
         ("SELECT 1 AS note; SELECT 2 AS note", "2 statements"),
         ("COPY (SELECT 1) TO '/tmp/never'", "no SELECT"),
         ("SELEC 1", "does not parse"),
-        ("SELECT content AS note FROM read_text('/etc/passwd')", "cannot be run"),
-        ("SELECT * FROM '/etc/passwd'", "cannot be run"),
-        ("SELECT file AS note FROM glob('/etc/*')", "cannot be run"),
+        ("SELECT content AS note FROM read_text('/etc/passwd')", "read_text cannot be used"),
+        ("SELECT * FROM '/etc/passwd'", "a file cannot be used"),
+        ("SELECT file AS note FROM glob('/etc/*')", "glob cannot be used"),
     ],
 )
 def test_a_wrong_map_is_told_before_any_row_is_read(tmp_path: Path, sql: str, what: str) -> None:
