@@ -30,6 +30,8 @@ COMMON: dict[str, Any] = {
     "now": context.Now,
     "tz": context.Tz,
     "no_color": context.NoColor,
+    "timeout": context.Timeout,
+    "memory": context.Memory,
 }
 RESERVED = ("help", "ledger", "audits", "output", *COMMON)
 """Names that no parameter of an audit may have."""
@@ -92,6 +94,8 @@ def catalogue(
     now: context.Now = None,
     tz: context.Tz = "UTC",
     no_color: context.NoColor = False,
+    timeout: context.Timeout = None,
+    memory: context.Memory = context.MEMORY,
 ) -> None:
     """Answer a question by its name; without one, list the questions.
 
@@ -170,20 +174,24 @@ def _answer(
     now: str | None,
     tz: str | None,
     no_color: bool | None,
+    timeout: float | None,
+    memory: str | None,
 ) -> None:
-    """Print the answer; an audit runs in the sandbox, whoever wrote it."""
+    """Print the answer; an audit runs in the sandbox, whoever wrote it, and one of the user's own for a time only."""
     zone = clock.zone(tz or "UTC")
     target = output.choose(output_, to, pipe="csv", no_color=bool(no_color), tz=zone)
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
     values = {param.name: _value(param, given[param.name], moment, zone) for param in audit.params}
     if audit.packaged:
         _check_reason(values.get("reason"))
-    with reading.relations(ctx, moment) as relations:
+    limit = None if audit.packaged else context.TIMEOUT_SECONDS
+    with reading.relations(ctx, moment, memory=memory or context.MEMORY, timeout=timeout or limit) as relations:
         try:
             found = relations.run_sandboxed(audit.sql, values)
         except Usage as error:
             joint = ", " if error.what.startswith("line ") else ": "
-            raise Usage(f"{audit.path}{joint}{error.what}", why=error.why, hint=error.hint) from error
+            where = audit.name if audit.packaged else audit.path
+            raise Usage(f"{where}{joint}{error.what}", why=error.why, hint=error.hint) from error
         render.result(target, found)
 
 

@@ -37,6 +37,8 @@ def of_cell(column: str, value: object, text: str) -> str:
     """Name the style of a cell by what its column and value mean; empty where it means nothing special."""
     if column in ("overdue", "failed"):
         return "red" if value is True else ""
+    if column == "time_left":
+        return "red" if text.endswith(("overdue", "bounced")) else ""
     if isinstance(value, Decimal) and not value:
         return "dim"
     if column in WORDED:

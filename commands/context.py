@@ -46,6 +46,14 @@ Tz = Annotated[
 At = Annotated[
     str, typer.Option("--at", metavar="T", help="when it happened; a time without a zone is in the zone of --tz")
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.001, max=86_400, help="stop after so long, a day at most"),
+]
+Memory = Annotated[str, typer.Option("--memory", metavar="SIZE", help="stop above it: 512MB, 2GiB")]
+TIMEOUT_SECONDS = 30
+"""What SQL of the user's own may take unless --timeout says otherwise."""
+MEMORY = "2GiB"
 NoColor = Annotated[bool, typer.Option("--no-color", help="print without colours, as with $NO_COLOR")]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")]
 

@@ -36,6 +36,7 @@ FOR_EYES = {
     "what": "VARCHAR",
     "due": "TIMESTAMP",
     "time_left": "VARCHAR",
+    "then": "VARCHAR",
     "advice": "VARCHAR",
 }
 WIDE_ENOUGH = 140
@@ -157,7 +158,8 @@ def _for_eyes(found: "Result", now: datetime) -> Iterator[Sequence[render.Row]]:
 
 
 def _row(timer: dict[str, Any], now: datetime) -> render.Row:
-    return (timer["order_id"], timer["seller"], _what(timer), timer["due_at"], _left(timer, now), timer["advice"])
+    what, left = _what(timer), _left(timer, now)
+    return (timer["order_id"], timer["seller"], what, timer["due_at"], left, timer["consequence"], timer["advice"])
 
 
 def _what(timer: dict[str, Any]) -> str:
@@ -187,6 +189,9 @@ def _in_blocks(target: output.Target, found: "Result", now: datetime) -> str:
         when = f"{page.minute(timer['due_at'])}, " if timer["due_at"] else ""
         first, second = (label + " " * max(widest - cells(label), 0) + "  " for label in pair)
         page.add(f"{_what(timer)} {when}{_left(timer, now)}", "red" if timer["overdue"] else "bold", before=first)
+        if not timer["overdue"]:
+            page.add(f"then {timer['consequence']}", before=second)
+            second = " " * cells(second)
         page.add(timer["advice"], before=second)
         page.lines.append("")
     count = f"{len(timers):,} timer{'' if len(timers) == 1 else 's'} · times in {target.tz}"

@@ -1,5 +1,6 @@
 """The relations of a ledger for the commands that ask them."""
 
+import math
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from commands import context
+from ledger.errors import Usage
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
@@ -23,16 +25,18 @@ _REPEAT_SECONDS = 0.05
 
 @contextmanager
 def relations(
-    ctx: typer.Context, moment: "Moment", *, memory: str = "2GiB", timeout: float | None = None
+    ctx: typer.Context, moment: "Moment", *, memory: str = context.MEMORY, timeout: float | None = None
 ) -> "Iterator[Relations]":
     """Open the relations as of a moment; where the log is damaged they end before it, and Damaged comes last."""
+    if timeout is not None and math.isnan(timeout):
+        raise Usage("nan is no time", hint="give seconds, such as --timeout 30")
     with of_ledger(context.open_ledger(ctx), moment, memory=memory, timeout=timeout) as found:
         yield found
 
 
 @contextmanager
 def of_ledger(
-    ledger: "Ledger", moment: "Moment", *, memory: str = "2GiB", timeout: float | None = None
+    ledger: "Ledger", moment: "Moment", *, memory: str = context.MEMORY, timeout: float | None = None
 ) -> "Iterator[Relations]":
     """Open the relations of a ledger that is open already."""
     from queries.engine import open_relations

@@ -1,6 +1,5 @@
 """`orderledger sql`: one's own questions to the public relations."""
 
-import math
 import re
 import sys
 from pathlib import Path
@@ -21,11 +20,8 @@ def command(
     parameters: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="the value of $NAME; repeatable")
     ] = None,
-    timeout: Annotated[
-        float,
-        typer.Option("--timeout", metavar="SECONDS", min=0.001, max=86_400, help="stop after so long, a day at most"),
-    ] = 30,
-    memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="stop above it: 512MB, 2GiB")] = "2GiB",
+    timeout: context.Timeout = context.TIMEOUT_SECONDS,
+    memory: context.Memory = context.MEMORY,
     output_: context.OutputOption = None,
     to: context.ToOption = None,
     as_of: context.AsOf = None,
@@ -38,8 +34,6 @@ def command(
 
     Example: orderledger sql "SELECT seller, count(*) AS orders FROM orders GROUP BY seller ORDER BY orders DESC"
     """
-    if math.isnan(timeout):
-        raise Usage("nan is no time", hint="give seconds, such as --timeout 30")
     text = _text(query, file)
     given = dict(map(_parameter, parameters or []))
     zone = clock.zone(tz)

@@ -141,7 +141,8 @@ def answer(order: Order) -> e.Recorded | None:
 def come_due(order: Order, now: datetime) -> e.Closed | None:
     """Return the closing that has come due, the earliest: nothing closes by itself in the ledger (R21).
 
-    A dispute or freeze holds it off. One that the lifecycle refuses, or that was recorded and taken back, is none.
+    A dispute or freeze holds it off. One that the lifecycle refuses or flags, or that was recorded and taken back, is
+    none; nor is a late shipment of what the seller has agreed to cancel.
     """
     if order.disputed or order.frozen:
         return None
@@ -157,7 +158,15 @@ def _closing_of(order: Order, timer: Timer) -> e.Closed:
 
 
 def _may_close(order: Order, fact: e.Closed) -> bool:
-    return row_of(fact)[order.base].verdict != "no" and already_recorded(order, fact) is None
+    if fact.reason == "not-shipped" and _is_agreed(order):
+        return False
+    return row_of(fact)[order.base].verdict == "ok" and already_recorded(order, fact) is None
+
+
+def _is_agreed(order: Order) -> bool:
+    """Tell whether the seller has agreed to the last request to cancel."""
+    given = answer(order) if order.base == "cancelling" else None
+    return given is not None and isinstance(given.event, e.CancelAccepted)
 
 
 def _while_open(order: Order, setting: Setting) -> Timer:

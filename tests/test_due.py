@@ -153,7 +153,8 @@ def test_a_narrow_terminal_has_two_columns(tmp_path: Path, capsys: pytest.Captur
     text = shown(tmp_path, capsys, 80, *told(*s.SHIPPED))
     assert text == (
         "8123456789012345  protected until 2024-04-10 13:00, in 37 days\n"
-        "shop-1            open a dispute before then if you do not have the parcel;\n"
+        "shop-1            then the platform closes the order and pays the seller\n"
+        "                  open a dispute before then if you do not have the parcel;\n"
         "                  confirm only what you hold\n"
         "\n"
         "1 timer · times in UTC\n"
@@ -162,8 +163,8 @@ def test_a_narrow_terminal_has_two_columns(tmp_path: Path, capsys: pytest.Captur
 
 def test_a_wide_terminal_has_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head, _, row, *_ = shown(tmp_path, capsys, 200, *told(*s.SHIPPED)).splitlines()
-    assert head.split() == ["order", "seller", "what", "due", "time", "left", "advice"]
-    assert row.startswith("8123456789012345  shop-1  protected until  2024-04-10 13:00  in 37 days  open a dispute")
+    assert head.split() == ["order", "seller", "what", "due", "time", "left", "then", "advice"]
+    assert row.startswith("8123456789012345  shop-1  protected until  2024-04-10 13:00  in 37 days  the platform")
 
 
 def test_a_refund_that_bounced_says_so_instead_of_its_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +182,7 @@ def test_a_seller_cannot_steer_the_terminal_and_lines_stay_aligned(
 ) -> None:
     facts = [s.placed(at=s.START, seller="店\u202e-1"), *s.SHIPPED[1:]]
     lines = shown(tmp_path, capsys, 80, *told(*facts)).splitlines()
-    assert lines[1].startswith(r"店\u202e-1        open a dispute")
+    assert lines[1].startswith(r"店\u202e-1        then the platform")
 
 
 # The command.

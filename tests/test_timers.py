@@ -434,3 +434,16 @@ def test_what_comes_due_is_recorded_once(log: list[Recorded], days: int) -> None
             seq = len(log) + 1
             evolve(order, line_of(decision, seq=seq, version=order.version + 1, recorded_at=now))
             assert come_due(order, now) is None
+
+
+def test_a_closing_that_the_lifecycle_would_flag_does_not_come_due() -> None:
+    """The request came after the shipping, and the order has gone on without it."""
+    order = given(*SHIPPED, cancel_requested()).order
+    [answer] = [timer for timer in timers(order, after(20)) if timer.timer == "answer_by"]
+    assert answer.running
+    assert come_due(order, after(20)) is None
+
+
+def test_what_the_seller_agreed_to_cancel_does_not_come_due_as_not_shipped() -> None:
+    assert come_due(given(*CANCELLING).order, after(12)) is not None
+    assert come_due(given(*CANCELLING, cancel_accepted()).order, after(12)) is None
