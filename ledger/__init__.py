@@ -12,5 +12,7 @@ A *policy* holds the numbers of the trade: how long each *timer* runs.
 
 The *event store* keeps the log in *segments*, files named by their first seq; one *writer* at a time appends, syncs,
 and only then acknowledges. An *index* finds an order's lines; like every other file but the log, it can be deleted
-and is made again. Nothing in this package knows the time of day, the terminal, the environment or chance.
+and is made again. A *checkpoint* is a head of the Merkle tree over the exact bytes of the lines: whoever keeps one can
+tell later that nothing before it was changed. Nothing in this package knows the time of day, the terminal, the
+environment or chance.
 """
