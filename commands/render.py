@@ -20,6 +20,8 @@ BATCH = 1000
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&]")
 _SPECIAL = re.compile(r"[\\\t\r\n]")
+_INERT = frozenset({bool, int, float, Decimal, datetime})
+"""Types whose values have nothing in them that a separated line would have to quote."""
 _ESCAPES = {"\\": r"\\", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
 _QUOTED = re.compile('[",\r\n]')
 
@@ -205,23 +207,24 @@ def _json(
 
 
 def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., None]:
-    """Make the printer of records with this separator, each ended by a line feed; `write` makes a field of a value."""
-
-    def line(target: Target, fields: Iterable[str | None]) -> str:
-        written = map(write, fields)
-        return by.join(map(visible, written) if target.screen else written) + "\n"
+    """Make the printer of records with this separator, each ended by a line feed; `write` makes a field of a text."""
 
     def print_rows(
         target: Target, writer: Writer, columns: Sequence[str], types: object, batches: Iterable[Sequence[Row]]
     ) -> None:
         currency = amounts(columns)
+        shown: Callable[[str], str] = visible if target.screen else str
 
-        def fields(row: Row) -> Iterator[str | None]:
-            return (None if cell is None else plain(cell, currency(at, row)) for at, cell in enumerate(row))
+        def field(at: int, cell: object, row: Row) -> str:
+            if cell is None or type(cell) is str:
+                return shown(write(cell))
+            text = plain(cell, currency(at, row))
+            return text if type(cell) in _INERT else shown(write(text))
 
-        writer.write(line(target, columns))
+        writer.write(by.join([shown(write(column)) for column in columns]) + "\n")
         for rows in batches:
-            writer.write("".join(line(target, fields(row)) for row in rows))
+            lines = [by.join([field(at, cell, row) for at, cell in enumerate(row)]) for row in rows]
+            writer.write("".join([line + "\n" for line in lines]))
             writer.flush()
 
     return print_rows
@@ -231,6 +234,8 @@ def _quoted(field: str | None) -> str:
     """Write a field of csv as RFC 4180 says: NULL is empty, empty text is quoted."""
     if field is None:
         return ""
+    if field.isalnum():
+        return field
     if not field or _QUOTED.search(field):
         return '"' + field.replace('"', '""') + '"'
     return field
