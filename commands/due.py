@@ -137,7 +137,7 @@ def advised(found: "Result") -> "Result":
             row["timer"], row["status"], overdue=row["overdue"], failed=row["failed"], left=row["something_left"]
         )
         held = row["status"] in ("disputed", "frozen")
-        row |= {"advice": what.text, "consequence": after(row["timer"], held=held)}
+        row |= {"advice": what.text, "consequence": after(row["timer"], held=held, base=row["status"])}
         rows.append(tuple(row[name] for name in COLUMNS))
     return found._replace(columns=list(COLUMNS), types=list(COLUMNS.values()), rows=rows)
 

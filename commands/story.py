@@ -159,12 +159,13 @@ def _running(page: Page, order: Order, timers: list[Timer], now: datetime) -> No
     for timer in running:
         label = words.TIMERS[timer.timer].label
         before = f"  {label:<{LABEL}}"
-        page.add(
-            f"{page.minute(timer.due_at)}  {words.time_left(timer.due_at - now)}",
-            "red" if timer.due_at < now else "bold",
-            before=before,
-        )
-        page.add(words.after(timer.timer, held=order.disputed or order.frozen), before=" " * len(before))
+        bounced, overdue = timer.timer == "refund_by" and order.refund_failed, timer.due_at < now
+        left = words.time_left(timer.due_at - now)
+        if bounced:
+            left = f"bounced, {left}" if overdue else "bounced"
+        page.add(f"{page.minute(timer.due_at)}  {left}", "red" if overdue or bounced else "bold", before=before)
+        then = words.after(timer.timer, held=order.disputed or order.frozen, base=order.base)
+        page.add(words.BOUNCED if bounced else then, before=" " * len(before))
 
 
 def _events(page: Page, order: Order, lines: list[Recorded]) -> None:

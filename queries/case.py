@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from ledger.events import Event, Fact, Recorded
+from ledger.events import Event, Fact, Paid, Recorded
 from ledger.money import minor
 from ledger.order import Order, row_of
 from ledger.policy import Policy
@@ -87,6 +87,12 @@ class Case:
     def closing_seqs(self) -> Seqs:
         """The seq of the last closing, if there is one."""
         return () if self.closing is None else (self.closing.seq,)
+
+    @property
+    def paid_after_closing(self) -> Seqs:
+        """The seqs of payments recorded after the last closing."""
+        closing = self.closing
+        return () if closing is None else tuple(seq for seq in self.seqs(Paid) if seq > closing.seq)
 
     @property
     def refund_late(self) -> bool:

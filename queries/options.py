@@ -90,6 +90,12 @@ _BY_STATUS = {
 _FAILED = Advice("give the platform an account that works, and ask for the refund again")
 _NO_DATE = Advice("ask the platform when the refund comes")
 _NOTHING_LEFT = Advice("nothing: neither escrow nor the seller has any of your money")
+_SHIPPED_FIRST = {
+    ("answer_by", "shipped"): Advice("nothing: the parcel is on its way and goes on; do not count on a cancellation"),
+    ("answer_by", "delivered"): Advice("nothing: the parcel was delivered; do not count on a cancellation"),
+}
+"""What to say of a request to cancel that came too late, by timer and status."""
+
 _GONE_ON = Advice("nothing: the order has gone on without it")
 
 _DISPUTES = {
@@ -122,7 +128,8 @@ def advice(timer: str, status: str, *, overdue: bool, failed: bool = False, left
     """
     if timer == "dispute_until" and not left:
         return _NOTHING_LEFT
-    return _about(timer, status, overdue=overdue, failed=failed) or _BY_STATUS.get(status, _GONE_ON)
+    said = _about(timer, status, overdue=overdue, failed=failed) or _SHIPPED_FIRST.get((timer, status))
+    return said or _BY_STATUS.get(status, _GONE_ON)
 
 
 def _about(timer: str, status: str, *, overdue: bool, failed: bool) -> Advice | None:
@@ -217,6 +224,9 @@ def _after_closing(case: Case) -> Iterator[Option]:
     order = case.order
     if order.closure_reason == "unknown" and order.escrow:
         yield Option("ask the platform why it was closed, and where the money goes", None, "R3", case.closing_seqs)
+    elif order.escrow > 0:
+        action = f"ask the platform to send back the {case.amount(order.escrow)} that came after the closing"
+        yield Option(action, None, "R14", case.paid_after_closing or case.closing_seqs)
     if not (order.delivered or order.confirmed) and order.money_went_to in ("buyer", "nobody"):
         elsewhere = ", rather from another seller" if order.closure_reason in _BY_THE_SELLER else ""
         again = f"order again if you still want it{elsewhere}; the new order can name this one (reorder_of)"

@@ -21,7 +21,7 @@ _IN_TITLE = {"title", "seller"}
 
 def tell(case: Case) -> list[Sentence]:
     """Tell what happened; scans on the way that follow each other make one sentence."""
-    late, said = _late(case), _said(case)
+    late, said = lateness(case), _said(case)
     told: list[Sentence] = []
     scans: list[e.Recorded] = []
     for line in _oldest_first(case):
@@ -100,7 +100,7 @@ def _oddities(case: Case, line: e.Recorded, due: tuple[str, datetime] | None) ->
         yield Sentence(f"odd: {meaning}", FLAGS[flag].rule or rule_of(case, line), (line.seq,), "odd")
 
 
-def _late(case: Case) -> dict[int, tuple[str, datetime]]:
+def lateness(case: Case) -> dict[int, tuple[str, datetime]]:
     """Tell by seq which timer had run out before the event that it waited for, and when; a closing is not late."""
     late: dict[int, tuple[str, datetime]] = {}
     for kind in _TOLD_LATE:

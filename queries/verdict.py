@@ -10,14 +10,103 @@ from ledger.timers import answer
 from queries import words
 from queries.case import Case, Sentence, protected_before
 from queries.standing import beneath, closed_how
+from queries.telling import lateness, rule_of
 
 
 def verdict(case: Case) -> list[Sentence]:
-    """Say in a sentence or two whether that is how it should be."""
+    """Say in a sentence or two whether that is how it should be; where there is a warning sign, it is not."""
     order = case.order
     if order.status == "closed":
-        return [_CLOSED[order.closure_reason or "unknown"](case), *_not_the_seller(case), *_another_way(case)]
-    return [said for part in _OPEN[order.status] for said in part(case)]
+        said = [_CLOSED[order.closure_reason or "unknown"](case), *_not_the_seller(case), *_another_way(case)]
+        signs = _signs(case) if _is_normal(said) else []
+    else:
+        said = [sentence for part in _OPEN[order.status] for sentence in part(case)]
+        signs = _signs(case) if order.status in _SIGNS_BELONG else []
+    if not (signs and _is_normal(said)):
+        return [*said, *signs]
+    return [*signs, *(_not_normal(sentence) for sentence in said)]
+
+
+_NORMAL = "That is normal: "
+_SIGNS_BELONG = ("processing", "cancelling", "shipped")
+"""Statuses that are normal where there is no warning sign."""
+
+
+def _is_normal(said: list[Sentence]) -> bool:
+    """Whether it is said that all is normal."""
+    return any(sentence.text.startswith(_NORMAL) for sentence in said)
+
+
+def _not_normal(said: Sentence) -> Sentence:
+    """Take back that it is normal."""
+    text = said.text.removeprefix(_NORMAL)
+    return said if text == said.text else said._replace(text=text[:1].upper() + text[1:])
+
+
+def _signs(case: Case) -> list[Sentence]:
+    """Say what in the order's history is a warning sign."""
+    signs = (_shipped_all_the_same, _asked_too_late, _shipped_late, _wrong_number, _last_seen, _paid_afterwards)
+    return [said for sign in signs for said in sign(case)]
+
+
+def _asked_too_late(case: Case) -> list[Sentence]:
+    """Say that the request to cancel came when the parcel had been shipped."""
+    asked = case.last(e.CancelRequested)
+    before = [(seq, event) for seq, event in case.all(e.Shipped) if asked and event.occurred_at <= asked[1].occurred_at]
+    if asked is None or not before or case.order.base not in ("shipped", "delivered"):
+        return []
+    seqs = tuple(sorted((before[0][0], asked[0])))
+    then = "the parcel goes on" if case.order.base == "shipped" else "that did not stop the parcel"
+    text = f"You asked to cancel on {case.day(asked[1].occurred_at)}, after it was shipped: {then}."
+    return [Sentence(text, "R5", seqs, "odd")]
+
+
+def _shipped_all_the_same(case: Case) -> list[Sentence]:
+    """Say that the seller shipped what it had agreed to cancel."""
+    accepted, declined = case.last(e.CancelAccepted), case.seqs(e.CancelDeclined)
+    if accepted is None or (declined and declined[-1] > accepted[0]):
+        return []
+    seq, agreed = accepted
+    for shipped_seq, shipped in case.all(e.Shipped):
+        if shipped.occurred_at >= agreed.occurred_at:
+            text = (
+                f"The seller had agreed to cancel on {case.day(agreed.occurred_at)}, and shipped the parcel on "
+                f"{case.day(shipped.occurred_at)} all the same."
+            )
+            return [Sentence(text, "L", tuple(sorted((seq, shipped_seq))), "odd")]
+    return []
+
+
+def _shipped_late(case: Case) -> list[Sentence]:
+    """Say that a parcel was shipped later than it had to be."""
+    late_by = lateness(case)
+    for seq, shipped in case.all(e.Shipped):
+        name, due = late_by.get(seq, ("", shipped.occurred_at))
+        if name == "ship_by":
+            span = words.length(shipped.occurred_at - due)
+            on = case.day(shipped.occurred_at)
+            text = f"The seller shipped on {on}, {span} late: it had until {case.minute(due)}."
+            return [Sentence(text, "R21", (seq,), "odd")]
+    return []
+
+
+def _wrong_number(case: Case) -> list[Sentence]:
+    """Say which tracking number, the last one told so, cannot be right."""
+    for line in reversed(case.lines):
+        number = getattr(line.event, "tracking", None)
+        if number and "tracking-check-digit" in line.odd:
+            where = ", named to decline the cancellation," if isinstance(line.event, e.CancelDeclined) else ""
+            text = f"The tracking number {number}{where} has a wrong check digit."
+            return [Sentence(text, rule_of(case, line), (line.seq,), "odd")]
+    return []
+
+
+def _paid_afterwards(case: Case) -> list[Sentence]:
+    """Say that money came when the order was closed already."""
+    seqs = case.paid_after_closing
+    if not seqs or case.order.escrow <= 0:
+        return []
+    return [Sentence("Money was paid when the order was closed already.", "R14", seqs, "odd")]
 
 
 class Waiting(NamedTuple):
@@ -107,10 +196,10 @@ def _agreed(case: Case) -> list[Sentence]:
 
 def _last_seen(case: Case) -> list[Sentence]:
     """Say where the parcel was seen last, if it does not get on."""
-    seen = case.last(e.Scanned)
-    if seen is None or seen[1].checkpoint not in _STUCK:
+    scans = case.all(e.Scanned)
+    seq, scan = max(scans, key=lambda found: (found[1].occurred_at, found[0])) if scans else (0, None)
+    if scan is None or scan.checkpoint not in _STUCK:
         return []
-    seq, scan = seen
     where = words.CHOICES[scan.checkpoint] + (f", {scan.place}" if scan.place else "")
     text = f"The parcel was last seen on {case.day(scan.occurred_at)}: {where}."
     return [Sentence(text, "R4", (seq,), "odd")]
@@ -143,6 +232,7 @@ def _held(case: Case) -> list[Sentence]:
         said.append(Sentence(text, "R2", case.closing_seqs))
     else:
         said.append(Sentence(f"Apart from that {beneath(order)}.", "L", case.based_on))
+        said += [*_to_be_shipped(case), *_shipped_all_the_same(case), *_asked_too_late(case)]
     if protected := case.running("protected_until"):
         ends = case.minute(protected.due_at)
         text = f"While that lasts, the end of your protection on {ends} does not close the order."
@@ -153,14 +243,37 @@ def _held(case: Case) -> list[Sentence]:
     return said
 
 
+def _to_be_shipped(case: Case) -> list[Sentence]:
+    """Say beneath a dispute or freeze that the seller is late to ship."""
+    due = case.running("ship_by")
+    if due is None or due.due_at >= case.now or case.order.base != "processing":
+        return []
+    text = f"It was to be shipped by {case.minute(due.due_at)}, and is {words.length(case.now - due.due_at)} late."
+    return [Sentence(text, "R15", case.set_by("ship_by"), "late")]
+
+
+def _frozen_too(case: Case) -> list[Sentence]:
+    """Say of a disputed order that it is frozen at the same time, and until when."""
+    if not case.order.frozen:
+        return []
+    text, frozen = "It is frozen at the same time: the platform is reviewing the order", case.seqs(e.Frozen)[-1:]
+    review = case.running("review_by")
+    if review is None:
+        return [Sentence(f"{text}.", "R19", frozen, "odd")]
+    late = review.due_at < case.now
+    ends = f"should {'have ended' if late else 'end'} by {case.minute(review.due_at)}"
+    seqs = tuple(sorted({*frozen, *case.set_by("review_by")}))
+    return [Sentence(f"{text}; that {ends}.", "R19", seqs, "late" if late else "odd")]
+
+
 _OPEN: dict[str, tuple[Callable[[Case], list[Sentence]], ...]] = {
     "awaiting-payment": (_waiting,),
     "verifying-payment": (_waiting, _underpaid),
     "processing": (_waiting, _declined),
     "cancelling": (_waiting, _agreed),
-    "shipped": (_waiting, _last_seen),
-    "delivered": (_cut, _waiting),
-    "disputed": (_held,),
+    "shipped": (_waiting,),
+    "delivered": (_shipped_all_the_same, _asked_too_late, _cut, _waiting),
+    "disputed": (_frozen_too, _held),
     "frozen": (_waiting, _held),
 }
 """What there is to say of an open order, by status."""

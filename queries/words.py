@@ -173,6 +173,12 @@ TIMERS = {
 }
 """The words of each timer."""
 
+BOUNCED = "it is owed to you now"
+"""What is said of a refund that bounced instead of what comes when its time has run out."""
+
+SHIPPED_FIRST = "the parcel goes on all the same: it was shipped before you asked"
+"""What is said of a request to cancel that came too late instead of what comes without an answer."""
+
 GAPS = {
     "verified": "no payment is recorded before it",
     "shipped": "no verified payment is recorded before it",
@@ -226,8 +232,13 @@ def sentence(
     return words.format_map(values) + "".join(more)
 
 
-def after(timer: str, *, held: bool) -> str:
-    """Say what comes when a timer has run out; `held` is whether the order is disputed or frozen (R19)."""
+def after(timer: str, *, held: bool, base: str = "") -> str:
+    """Say what comes when a timer has run out; `held` is whether the order is disputed or frozen (R19).
+
+    `base` is how the order stands beneath that: a request to cancel what is shipped already cancels nothing.
+    """
+    if timer == "answer_by" and base in ("shipped", "delivered"):
+        return SHIPPED_FIRST
     words = TIMERS[timer]
     return words.held or words.after if held else words.after
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from commands.output import Target
 from commands.story import Page
+from commands.story import tell as tell_story
 from commands.why import write
 from ledger.decide import ADVICE, decide
 from ledger.errors import Refused
@@ -615,6 +616,138 @@ def test_every_timer_has_advice_in_every_status(kind: object) -> None:
         for overdue in (False, True):
             found = advice(getattr(kind, "name"), status, overdue=overdue)  # noqa: B009 - a parameter of pytest
             assert found.type is None or found.type in TYPES
+
+
+# Warning signs: nothing is normal where the order's own history has one.
+
+
+ASKED_TOO_LATE = (*s.SHIPPED, s.cancel_requested(at=s.after(2)))
+WRONG_NUMBER = "LX123456784CN"
+SIGNS: list[tuple[tuple[Fact, ...], float, str, str, tuple[int, ...]]] = [
+    (ASKED_TOO_LATE, 3, "You asked to cancel on 2024-03-03, after it was shipped: the parcel goes on.", "R5", (4, 5)),
+    (
+        (*s.CANCELLING, s.cancel_accepted(), s.shipped(at=s.after(2))),
+        3,
+        "The seller had agreed to cancel on 2024-03-01, and shipped the parcel on 2024-03-03 all the same.",
+        "L",
+        (5, 6),
+    ),
+    (
+        (*s.PROCESSING, s.shipped(at=s.after(9))),
+        10,
+        "The seller shipped on 2024-03-10, 1 day late: it had until 2024-03-08 12:00.",
+        "R21",
+        (4,),
+    ),
+    (
+        (*s.CANCELLING, s.cancel_declined(tracking=WRONG_NUMBER)),
+        3,
+        f"The tracking number {WRONG_NUMBER}, named to decline the cancellation, has a wrong check digit.",
+        "R22",
+        (5,),
+    ),
+    (
+        (*s.PROCESSING, s.shipped(tracking=WRONG_NUMBER)),
+        3,
+        f"The tracking number {WRONG_NUMBER} has a wrong check digit.",
+        "R18",
+        (4,),
+    ),
+    (
+        (*s.SHIPPED, s.scanned(checkpoint="returned", at=s.after(2)), s.scanned(at=s.after(1))),
+        3,
+        "The parcel was last seen on 2024-03-03: on its way back to the seller.",
+        "R4",
+        (5,),
+    ),
+    (
+        (*s.AWAITING, s.closed(reason="cancelled", by="buyer"), s.paid()),
+        3,
+        "Money was paid when the order was closed already.",
+        "R14",
+        (3,),
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "days", "text", "rule", "seqs"), SIGNS)
+def test_a_warning_sign_is_said_instead_of_that_is_normal(
+    facts: tuple[Fact, ...], days: float, text: str, rule: str, seqs: tuple[int, ...]
+) -> None:
+    _, sign, *_ = explained(*facts, days=days).answer
+    assert (sign.text, sign.rule, sign.seqs, sign.tone) == (text, rule, seqs, "odd")
+    assert "That is normal" not in answer(*facts, days=days)
+
+
+def test_what_is_late_is_said_before_a_sign() -> None:
+    _, first, second = explained(*ASKED_TOO_LATE, days=60).answer
+    assert first.text.startswith("Your protection ended on ")
+    assert second.text.startswith("You asked to cancel on ")
+
+
+def test_without_a_sign_it_is_normal() -> None:
+    on_its_way = (*s.SHIPPED, s.scanned(checkpoint="held", at=s.after(1)), s.scanned(at=s.after(2)))
+    assert "That is normal: you are protected until" in answer(*on_its_way)
+    asked_in_time = (*s.CANCELLING, s.shipped())
+    assert "That is normal: you are protected until" in answer(*asked_in_time)
+
+
+def test_a_seller_who_agreed_and_then_declined_did_not_ship_all_the_same() -> None:
+    facts = (*s.CANCELLING, s.cancel_accepted(), s.cancel_declined(), s.shipped())
+    assert "all the same" not in answer(*facts)
+
+
+def test_a_request_that_came_after_the_delivery_did_not_stop_the_parcel() -> None:
+    assert "after it was shipped: that did not stop the parcel." in answer(*s.DELIVERED, s.cancel_requested())
+
+
+def test_a_request_to_cancel_what_is_shipped_promises_nothing() -> None:
+    for status in ("shipped", "delivered"):
+        for overdue in (False, True):
+            assert "do not count on a cancellation" in advice("answer_by", status, overdue=overdue).text
+        assert "cancelled" not in words.after("answer_by", held=False, base=status)
+    assert "cancelled" in words.after("answer_by", held=False, base="cancelling")
+
+
+@pytest.mark.parametrize("flag", [s.frozen(), s.dispute_opened()], ids=tag_of)
+def test_a_seller_who_is_late_to_ship_is_told_beneath_a_flag(flag: Fact) -> None:
+    late = "It was to be shipped by 2024-03-08 12:00, and is 1 day late."
+    facts = (*s.CANCELLING, s.cancel_declined(), flag)
+    assert late in answer(*facts, days=9)
+    assert late not in answer(*facts, days=3)
+    assert "It was to be shipped" not in answer(*s.SHIPPED, s.frozen(), days=9.5)
+
+
+def test_a_dispute_and_a_freeze_at_once_are_both_told() -> None:
+    both = (*s.SHIPPED, s.frozen(), s.dispute_opened())
+    said = answer(*both)
+    assert said.startswith("In dispute: ")
+    assert "It is frozen at the same time: the platform is reviewing the order; that should end by 2024-03-08" in said
+    assert "that should have ended by 2024-03-08" in answer(*both, days=30)
+    assert "frozen" not in answer(*both, s.unfrozen())
+
+
+def test_money_that_came_after_the_closing_can_be_asked_back() -> None:
+    back = "ask the platform to send back the 20.00 USD that came after the closing"
+    unpaid = (*s.AWAITING, s.closed(reason="cancelled", by="buyer"), s.paid())
+    assert back in actions(*unpaid)
+    assert "dispute-opened" not in types(*unpaid)
+    more = (*s.CONFIRMED, s.paid())
+    assert back in actions(*more)
+    assert "dispute-opened" in types(*more)
+    assert not [action for action in actions(*s.CONFIRMED) if "send back" in action]
+
+
+def test_a_refund_that_bounced_before_its_day_is_owed_now() -> None:
+    bounced = s.given(*BACK, s.refund_failed()).order
+
+    def told(order: Order, days: float) -> str:
+        now = s.after(days)
+        return " ".join(tell_story(Target("table"), order, [], timers(order, now), now).split())
+
+    assert re.search(r"refund due by [-\d]+ [:\d]+ bounced it is owed to you now", told(bounced, 9))
+    assert re.search(r"refund due by [-\d]+ [:\d]+ bounced, \d+ days overdue it is owed", told(bounced, 90))
+    assert "bounced" not in told(s.given(*BACK).order, 9)
 
 
 # Laws.
