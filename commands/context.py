@@ -3,6 +3,8 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +16,8 @@ from ledger.errors import Damaged, LedgerError
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
+    from ledger.order import Order
+    from ledger.policy import Policy
     from queries.moment import Moment
 
 FOLDER = ".orderledger"
@@ -108,6 +112,15 @@ def open_ledger(ctx: typer.Context) -> "Ledger":
     ledger = Ledger.open(ledger_path(ctx))
     ctx.call_on_close(lambda: _warn(ledger.warnings))
     return ledger
+
+
+@contextmanager
+def believed_order(ctx: typer.Context, order_id: str, moment: "Moment") -> "Iterator[tuple[Order, Policy]]":
+    """Give an order as it was believed at a moment, and the policy; where the log is damaged, Damaged comes last."""
+    ledger = open_ledger(ctx)
+    yield ledger.order(order_id, as_of=moment.as_of, known_at=moment.known_at), ledger.policy
+    if ledger.damage is not None:
+        raise ledger.damage
 
 
 def moment(*, now: str | None, as_of: str | None, known_at: str | None, tz: tzinfo) -> "Moment":

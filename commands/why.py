@@ -39,16 +39,13 @@ def command(
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="table", no_color=no_color, tz=zone, only="table json jsonl")
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
-    ledger = context.open_ledger(ctx)
-    order = ledger.order(order_id, as_of=moment.as_of, known_at=moment.known_at)
     page = Page(target)
-    explanation = explain(order, ledger.policy, moment.now, day=page.day, minute=page.minute)
-    if target.format == "table":
-        render.text(target, write(page, order, explanation, moment.now))
-    else:
-        render.record(target, as_data(order, explanation))
-    if ledger.damage is not None:
-        raise ledger.damage
+    with context.believed_order(ctx, order_id, moment) as (order, policy):
+        explanation = explain(order, policy, moment.now, day=page.day, minute=page.minute)
+        if target.format == "table":
+            render.text(target, write(page, order, explanation, moment.now))
+        else:
+            render.record(target, as_data(order, explanation))
 
 
 def as_data(order: "Order", explanation: "Explanation") -> dict[str, Any]:
