@@ -67,9 +67,13 @@ class Disk:
         os.unlink(path)
 
     def seal(self, path: Path) -> None:
-        """Make a segment read-only: a guard rail, so failing to is no failure."""
+        """Make a segment read-only, which forbids to build on it; where that fails there is no more to be done."""
         with suppress(OSError):
             os.chmod(path, 0o400)
+
+    def unseal(self, path: Path) -> None:
+        """Make a segment writable again; OSError."""
+        os.chmod(path, 0o600)
 
     def close(self, fd: int) -> None:
         """Let a descriptor go; what was synced stands, so failing to is no failure."""

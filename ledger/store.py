@@ -153,7 +153,8 @@ class EventStore:
         """Make the end of the log fit to build on, and say where it is; Damaged when its last line is bad.
 
         An unterminated last line is moved to rejects/ (said in `repaired`). Lines that this object did not leave there
-        itself are synced: their writer may have been killed before it did.
+        itself are synced: their writer may have been killed before it did. A disk says only once that a sync failed, so
+        the last segment is then made read-only, and who finds it so writes it anew.
         """
         assert self._locked
         try:
@@ -162,11 +163,13 @@ class EventStore:
                 self._tail, self._last_line = LogFile(0, self.events_dir, 0), b""
                 return End(0, None, 0)
             tail = files[-1]
+            unsure = sealed(tail.path)
+            if unsure:
+                self._write_anew(tail.path)
             fd = self._open_tail(tail.path)
             line = line_before(fd, tail.size, tail.path)
-            if (tail, line) != (self._tail, self._last_line):
-                self.disk.sync(fd)
-                self.disk.sync_folder(self.events_dir)
+            if unsure or (tail, line) != (self._tail, self._last_line):
+                self._sync_tail(fd, tail.path)
             gap = self._first_gap(files)
         except OSError as error:
             self._let_go()
@@ -186,7 +189,7 @@ class EventStore:
         assert chunk.endswith(b"\n"), "append takes complete lines"
         assert first_seq <= last_seq, "a chunk has at least one line"
         tail = self._tail
-        if not tail.size or tail.size + len(chunk) > self.segment_bytes or sealed(tail.path):
+        if not tail.size or tail.size + len(chunk) > self.segment_bytes:
             return self._begin(chunk, first_seq)
         try:
             fd = self._open_tail(tail.path)
@@ -354,8 +357,7 @@ class EventStore:
     def _open_tail(self, path: Path) -> int:
         """The descriptor that appends to the last segment during one hold of the lock."""
         if self._fd is None:
-            flags = os.O_RDONLY if sealed(path) else os.O_RDWR | os.O_APPEND
-            self._fd = self.disk.open(path, flags)
+            self._fd = self.disk.open(path, os.O_RDWR | os.O_APPEND)
         return self._fd
 
     def _let_go(self) -> None:
@@ -363,6 +365,27 @@ class EventStore:
         if self._fd is not None:
             fd, self._fd = self._fd, None
             self.disk.close(fd)
+
+    def _sync_tail(self, fd: int, path: Path) -> None:
+        """Sync the last segment and its name; after a failure nobody takes it for synced."""
+        try:
+            self.disk.sync(fd)
+            self.disk.sync_folder(self.events_dir)
+        except OSError:
+            self.disk.seal(path)
+            raise
+
+    def _write_anew(self, path: Path) -> None:
+        """Put a copy in a segment's place: after a failed sync what is read may not be what the disk holds."""
+        draft = Draft(self.events_dir, self.disk)
+        try:
+            with path.open("rb") as source:
+                while block := source.read(BLOCK_BYTES):
+                    draft.append(block)
+            draft.sync()
+            self.disk.rename(draft.path, path)
+        finally:
+            draft.close()
 
     def _begin(self, chunk: bytes, first_seq: int) -> Position:
         """Begin a segment with its first lines."""
@@ -376,6 +399,7 @@ class EventStore:
 
     def _take_back(self, path: Path, error: OSError) -> StorageFailed:
         """Remove a segment that was not born durably."""
+        self.disk.seal(path)
         try:
             self.disk.unlink(path)
             self.disk.sync_folder(self.events_dir)
@@ -387,12 +411,16 @@ class EventStore:
 
     def _undo(self, error: OSError) -> StorageFailed:
         """Cut the last segment back to what it was, through a new descriptor: a failed sync is not tried again."""
+        path = self._tail.path
         try:
             self._let_go()
-            fd = self._open_tail(self._tail.path)
+            fd = self._open_tail(path)
+            self.disk.seal(path)
             self.disk.truncate(fd, self._tail.size)
             self.disk.sync(fd)
+            self.disk.unseal(path)
         except OSError as again:
+            self.disk.seal(path)
             return failed(error, also=STAYS.format(again.strerror))
         finally:
             self._let_go()
@@ -417,7 +445,8 @@ class EventStore:
     def _move_away(self, kind: str, keep: LogFile) -> str:
         """Copy what follows `keep.size` bytes of a segment to rejects/, and only then cut it off; both durable."""
         self._let_go()
-        os.chmod(keep.path, 0o600)
+        unsure = sealed(keep.path)
+        self.disk.unseal(keep.path)
         source = self.disk.open(keep.path, os.O_RDWR)
         try:
             target, said = self._copy(source, keep, kind)
@@ -426,6 +455,8 @@ class EventStore:
                 self.disk.sync(source)
         finally:
             self.disk.close(source)
+            if unsure:
+                self.disk.seal(keep.path)
         if not keep.size:
             self.disk.unlink(keep.path)
             self.disk.sync_folder(self.events_dir)

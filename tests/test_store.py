@@ -171,11 +171,16 @@ def test_only_the_newest_segment_may_be_written_and_all_are_private(small: Event
     assert stat.S_IMODE(segment(small, 3).stat().st_mode) == 0o600
 
 
-def test_a_sealed_last_segment_is_not_appended_to(store: EventStore) -> None:
+def test_a_read_only_last_segment_is_written_anew_before_it_is_built_on(store: EventStore) -> None:
+    """Read-only is the mark of a sync that failed: a copy is synced, not the file of which the disk may hold less."""
     append(store, 1)
+    before = segment(store).stat().st_ino
     segment(store).chmod(0o400)
     append(store, 2)
-    assert names(store.events_dir) == ["000000000001.jsonl", "000000000002.jsonl"]
+    after = segment(store).stat()
+    assert (after.st_ino != before, stat.S_IMODE(after.st_mode)) == (True, 0o600)
+    assert names(store.events_dir) == ["000000000001.jsonl"]
+    assert seqs(store) == [1, 2]
 
 
 def test_lines_longer_than_a_block_are_read_whole(store: EventStore) -> None:

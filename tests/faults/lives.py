@@ -26,6 +26,7 @@ class Life:
         if self.random.random() < 0.3:
             (self.watch.path / "rejects").rmdir()
         self.disk = disk(self.watch.path, self.random)
+        self.disk.forgetful = self.random.random() < 0.5
         self._indexes: list[bytes] = []
         self._number = 0
         self._given: list[dict[str, object]] = []
