@@ -209,10 +209,10 @@ class Again:
         event, now = recorded.event, recorded.recorded_at
         try:
             decision = decide(order, event, self._policy, now)
+            if not _agrees(decision, recorded):
+                decision = self._with_zeros(order, recorded, decision)
             if _agrees(decision, recorded):
                 return Judgement([], "agrees", recorded)
-            if isinstance(decision, e.Recorded):
-                decision = decide(order, _with_zeros(event), self._policy, now)
         except Refused as refused:
             rule = {"L": "the lifecycle", "F": "the form of facts"}.get(refused.rule, refused.rule)
             return Judgement([Told("decisions", f"refused by {rule}: {refused.what}")], "refused", recorded)
@@ -224,6 +224,20 @@ class Again:
             return Judgement([Told("decisions", told)], "again", recorded)
         found = [Told("decisions", f"order {order.order_id}: {one}") for one in _differences(decision, recorded)]
         return Judgement(found, "differs", replace(recorded, effective_at=decision.effective_at))
+
+    def _with_zeros(self, order: Order, recorded: e.Recorded, without: Decision | e.Recorded) -> Decision | e.Recorded:
+        """Decide again with the amounts that the fact may have given as zero.
+
+        A fact that gave them can be another than the one that did not (R10), and its money can go another way.
+        """
+        event = with_zeros(recorded.event)
+        if event is recorded.event:
+            return without
+        try:
+            decision = decide(order, event, self._policy, recorded.recorded_at)
+        except Refused:
+            return without
+        return decision if isinstance(without, e.Recorded) or _agrees(decision, recorded) else without
 
 
 def _agrees(decision: Decision | e.Recorded, recorded: e.Recorded) -> bool:
@@ -272,8 +286,8 @@ def _after_gap(state: State, recorded: e.Recorded) -> tuple[Gap, list[Told]]:
     return Gap(due + 1, version + 1), [Told("versions", f"order {order_id}: version {version}, due is {due}{then}")]
 
 
-def _with_zeros(event: e.Fact) -> e.Fact:
-    """Say the amounts that a line leaves out because they are zero: a fact that gave them is another one (R10)."""
+def with_zeros(event: e.Fact) -> e.Fact:
+    """Say the amounts that a line leaves out because they are zero; the same event where it leaves out none."""
     zeros = {name: "0" for name in ("to_buyer", "to_seller") if getattr(event, name, "") is None}
     return replace(event, **zeros) if zeros else event
 

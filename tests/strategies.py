@@ -104,7 +104,8 @@ def _placed(draw: Draw) -> dict[str, Any]:
 def _resolved(draw: Draw, order: Order) -> dict[str, Any]:
     outcome = draw(st.sampled_from(["buyer-won", "partial", "seller-won"]))
     if outcome != "partial":
-        return {"outcome": outcome}
+        nothing_moved: dict[str, Any] = draw(st.sampled_from([{}, {}, {"to_buyer": "0"}]))
+        return {"outcome": outcome} | nothing_moved
     return {"outcome": outcome, "to_buyer": _part(draw, max(1, order.escrow + order.to_seller), order.currency)}
 
 

@@ -38,7 +38,7 @@ from tests.damaging import (
     usual,
 )
 from tests.logs import log_of
-from tests.scenario import closed, line_of, noted, paid, placed, retracted
+from tests.scenario import closed, confirmed, dispute_opened, dispute_resolved, line_of, noted, paid, placed, retracted
 from tests.strategies import histories
 
 SECOND, THIRD = "000000000005.jsonl", "000000000009.jsonl"
@@ -100,6 +100,18 @@ def test_an_amount_of_zero_that_tells_two_facts_apart_is_no_repetition(tmp_path:
         closed(at=at + timedelta(1), to_buyer="0.00"),
     ]
     assert found(ledger_of(tmp_path / "l", log_of(facts, late={5: at + timedelta(3)}))) == []
+
+
+def test_a_dispute_that_moved_no_money_though_the_buyer_won_is_honest(tmp_path: Path) -> None:
+    at = datetime(2024, 4, 1, tzinfo=UTC)
+    facts = [
+        placed(at=at),
+        paid(at=at),
+        confirmed(at=at + timedelta(1)),
+        dispute_opened(at=at + timedelta(2)),
+        dispute_resolved(at=at + timedelta(3), outcome="buyer-won", to_buyer="0"),
+    ]
+    assert found(ledger_of(tmp_path / "l", log_of(facts))) == []
 
 
 POLICIES = [
