@@ -31,6 +31,7 @@ VERBS = (
     "log",
     "audit",
     "sql",
+    "export",
     "schema",
     "policy",
     "verify",

@@ -70,7 +70,7 @@ def choose(
     name = output or (_by_ending(to, pipe) if to else "table" if screen else pipe)
     if name not in (only.split() or FORMATS):
         raise Usage(f"no output format {name!r} here", hint=f"this command prints {', '.join(only.split() or FORMATS)}")
-    if name == "parquet" and to is None:
+    if name == "parquet" and (to is None or (to.exists() and not to.is_file())):
         raise Usage("parquet is written to a file only", hint="say where with --to FILE.parquet")
     return Target(name, to, screen, tz)
 

@@ -297,6 +297,7 @@ def _parquet(target: Target, columns: Sequence[str], types: Sequence[str], batch
             named = ", ".join(
                 f'{at} AS "{name.replace(chr(34), chr(34) * 2)}"' for at, name in zip(kinds, columns, strict=True)
             )
-            rows.project(named).write_parquet(str(path))
+            # Without the engine's own temporary file, which would take the place of the private one.
+            rows.project(named).write_parquet(str(path), use_tmp_file=False)
         except duckdb.IOException as error:
             raise StorageFailed(f"cannot write {target.to}", why=str(error)) from error

@@ -342,6 +342,8 @@ def test_the_ending_of_a_file_names_its_format(tmp_path: Path) -> None:
 def test_parquet_needs_a_file() -> None:
     with pytest.raises(Usage, match="to a file only"):
         output.choose("parquet", None, pipe="csv")
+    with pytest.raises(Usage, match="to a file only"):
+        output.choose("parquet", Path("/dev/null"), pipe="csv")
 
 
 def test_a_command_prints_only_what_it_can() -> None:
