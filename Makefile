@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 1
 SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
 
-.PHONY: bench demo test torture
+.PHONY: bench demo mutants test torture
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -24,6 +24,10 @@ torture: $(VENV)/.installed-dev
 	$(BIN)/pytest -n auto tests/faults
 	$(BIN)/python -m benchmarks.kill --kills 2000 --seed $(SEED)
 
+# Changes the core in small ways, one at a time, in copies under build/, and prints what no test notices: half an hour.
+mutants: $(VENV)/.installed-mutation
+	$(BIN)/python -m benchmarks.mutants
+
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.run
 
@@ -34,6 +38,10 @@ $(VENV)/.installed: pyproject.toml $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-mutation: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutation]'
 	@touch $@
 
 $(VENV)/bin/python:

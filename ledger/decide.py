@@ -206,7 +206,7 @@ def _judge(order: Order, fact: e.Fact) -> tuple[str, str]:
         raise _refuse_by_lifecycle(order, fact)
     if verdict != "ok" and type(fact) is e.DisputeOpened and order.base == "closed":
         _check_something_left(order)
-    return verdict, order.base if own == "no" else base
+    return verdict, base
 
 
 def _under_a_flag(order: Order, fact: e.Fact, row: dict[str, Cell], own: str) -> str:

@@ -167,9 +167,7 @@ def _start_over(order: Order) -> None:
 def _apply(order: Order, recorded: e.Recorded) -> None:
     event = recorded.event
     order.effective_at = recorded.effective_at or event.occurred_at
-    verdict, base = row_of(event)[order.base]
-    if verdict != "no":
-        order.base = base
+    order.base = row_of(event)[order.base].next
     apply: Callable[[Order, Any], None] | None = _APPLY.get(type(event))
     if apply is not None:
         apply(order, event)

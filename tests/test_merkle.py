@@ -195,10 +195,18 @@ def test_a_consistency_proof_is_what_the_rfc_defines_and_holds(sizes: tuple[int,
 
 def test_every_tree_begins_with_the_empty_one() -> None:
     assert consistent(0, EMPTY, 5, mth(LEAVES[:5]), [])
+    assert consistent(0, EMPTY, 1, LEAVES[0], [])
     assert consistent(0, EMPTY, 0, EMPTY, [])
     assert not consistent(0, EMPTY, 0, LEAVES[0], [])
     assert not consistent(0, LEAVES[0], 5, mth(LEAVES[:5]), [])
     assert not consistent(0, EMPTY, 5, mth(LEAVES[:5]), [LEAVES[0]])
+
+
+def test_nothing_is_proved_of_a_leaf_that_is_not_there_nor_of_the_empty_tree() -> None:
+    with pytest.raises(AssertionError):
+        inclusion(5, 5)
+    with pytest.raises(AssertionError):
+        consistency(0, 5)
 
 
 @given(st.integers(1, 10**12).flatmap(lambda size: st.tuples(st.integers(0, size - 1), st.just(size))))
