@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 1
 SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
 
-.PHONY: bench demo mutants test torture
+.PHONY: bench demo fuzz mutants test torture
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -24,6 +24,12 @@ torture: $(VENV)/.installed-dev
 	$(BIN)/pytest -n auto tests/faults
 	$(BIN)/python -m benchmarks.kill --kills 2000 --seed $(SEED)
 
+# Foreign bytes guided by coverage, each entry of them for its share of SECONDS=60; what breaks one is in build/fuzzing.
+# It needs atheris, so CPython 3.11 to 3.13 on Linux and x86_64; elsewhere it says so, and `make test` has a short form.
+fuzz: SECONDS ?= 60
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzzing --seconds $(SECONDS)
+
 # Changes the core in small ways, one at a time, in copies under build/, and prints what no test notices: half an hour.
 mutants: $(VENV)/.installed-mutation
 	$(BIN)/python -m benchmarks.mutants
@@ -38,6 +44,10 @@ $(VENV)/.installed: pyproject.toml $(SOURCES) | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
 	@touch $@
 
 $(VENV)/.installed-mutation: $(VENV)/.installed-dev

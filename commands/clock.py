@@ -31,7 +31,7 @@ def zone(name: str) -> tzinfo:
 
     try:
         return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
+    except (LookupError, ValueError, OSError, RecursionError):  # the last: very many slashes
         raise Usage(
             f"unknown time zone: {name}", hint="write an IANA name such as UTC, Europe/Berlin or America/Sao_Paulo"
         ) from None

@@ -142,8 +142,8 @@ def say(line: str, *, err: bool = False) -> None:
     if (sys.stderr if err else sys.stdout).isatty():
         from commands.output import visible
 
-        line = visible(line)
-    typer.echo(line.encode(), err=err)
+        line = visible(line).encode("utf-8", "backslashreplace").decode()
+    typer.echo(line.encode("utf-8", "surrogateescape"), err=err)  # the exact bytes of a file's name
 
 
 def say_json(line: bytes) -> None:

@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from commands import clock, context, lines, output, progress
+from ledger import plain
 from ledger.errors import BadInput, LedgerError, StorageFailed, Usage
 from ledger.formats.facts import Reject
 from ledger.importing import Line, Summary
@@ -154,7 +155,7 @@ class Rejects:
             if self._file is None:
                 if self.own_folder:
                     self.path.parent.mkdir(mode=0o700, exist_ok=True)
-                self._file = open(self.path, "wb", opener=_private)  # noqa: SIM115 - `close` closes it
+                self._file = open(self.path, "xb" if self.own_folder else "wb", opener=_private)  # noqa: SIM115 - `close` closes it
                 self.written = True
             self._file.write(msgspec.json.encode(reject) + b"\n")
 
@@ -191,6 +192,7 @@ def _rejects_path(ledger: "Ledger", named: Path | None, inputs: list[Path], *, d
         return output.not_a_ledgers_own(named)
     if dry_run:
         return None
+    plain.check_folder(ledger.path / "rejects")
     stamp = f"{clock.now():%Y%m%dT%H%M%S.%fZ}"
     return ledger.path / "rejects" / f"import-{stamp}-{os.getpid()}.jsonl"
 
@@ -215,7 +217,7 @@ def _mapped(map_file: Path, tables: dict[str, Path], signals: Signals) -> Iterat
     for number, text in enumerate(fact_lines(map_file, tables), 1):
         if signals.stopped():
             return
-        yield Line(str(map_file), number, text)
+        yield Line(lines.shown(map_file), number, text)
 
 
 def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool, mapped: bool) -> None:
@@ -236,7 +238,7 @@ def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool, 
 
 def _tell_json(summary: Summary, refused: Rejects, seconds: float) -> None:
     counts = {name: getattr(summary, name) for name in ("read", "recorded", "duplicates", "odd", "refused")}
-    rejects = str(refused.path) if refused.written else None
+    rejects = lines.shown(refused.path) if refused.path and refused.written else None
     context.say_json(msgspec.json.encode(counts | {"rejects": rejects, "seconds": round(seconds, 3)}))
 
 

@@ -27,4 +27,4 @@ def command(
 
     path = folder or context.given_path(ctx) or Path(context.FOLDER)
     Ledger.create(path, policy=policy, now=clock.now(), ledger_id=secrets.token_hex(16))
-    typer.echo(f"new ledger in {path}")
+    context.say(f"new ledger in {path}")

@@ -60,8 +60,12 @@ def read(
     says so, without the line that was cut in two.
     """
     for name in names:
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        yield from _numbered(shown, _chunks(name, stop=stop, seen=seen, sniff=sniff), stop)
+        yield from _numbered(shown(name), _chunks(name, stop=stop, seen=seen, sniff=sniff), stop)
+
+
+def shown(name: str | Path) -> str:
+    """Give the name of a file as text, also where it is no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def spooled(lines: Iterable[Line | None], *, sort: bool) -> Iterator[Line]:

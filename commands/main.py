@@ -46,6 +46,9 @@ VERBS = (
 """Every command, in the order of the help. `import` lives in `commands/import_.py`, the others in their own name."""
 
 
+_NO_UTF8 = Usage("an argument is not valid UTF-8", hint="type it in UTF-8")
+
+
 class Verbs(TyperGroup):
     """The commands by name: a verb's module is imported when the verb is asked for, so that one does not pay for all.
 
@@ -119,6 +122,11 @@ def run(arguments: Sequence[str]) -> int:
     except LedgerError as error:
         _explain(error.what, error.why, error.hint)
         code = error.exit_code
+    except UnicodeEncodeError as error:
+        if "surrogates" not in error.reason:
+            raise
+        _explain(_NO_UTF8.what, _NO_UTF8.why, _NO_UTF8.hint)  # a file has that name, but it was given for a text
+        code = _NO_UTF8.exit_code
     except UsageError as error:
         code = _explain_usage(error)
     except KeyboardInterrupt:
@@ -137,11 +145,13 @@ def run(arguments: Sequence[str]) -> int:
 def _check_text(arguments: Sequence[str]) -> None:
     """Refuse arguments that are not UTF-8, but for the names of files that are there."""
     for argument in arguments:
-        if not argument.isascii() and not os.path.exists(argument.rpartition("=")[2]):
-            try:
-                argument.encode()
-            except UnicodeEncodeError:
-                raise Usage("an argument is not valid UTF-8", hint="type it in UTF-8") from None
+        if argument.isascii() or os.path.exists(argument):
+            continue
+        name, equals, path = argument.partition("=")
+        try:
+            (name if equals and os.path.exists(path) else argument).encode()
+        except UnicodeEncodeError:
+            raise _NO_UTF8 from None
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -211,4 +221,4 @@ def _explain(what: str, why: str = "", hint: str = "") -> None:
     with suppress(OSError):  # where stderr takes nothing, the exit code is all there is to say
         for label, text in (("error", what), ("why", why), ("hint", hint)):
             if text:
-                typer.echo(f"{label}: {visible(text)}", err=True)
+                typer.echo(f"{label}: {visible(text)}".encode("utf-8", "backslashreplace"), err=True)

@@ -77,14 +77,18 @@ def choose(
 
 def not_a_ledgers_own(path: Path) -> Path:
     """Give the path back; Usage when a file of that name is a ledger's own."""
-    real = path.resolve()
-    own_folder = (
-        real.parent.name in ("events", "checkpoints", "cache") and (real.parent.parent / "ledger.toml").exists()
-    )
-    own_file = real.name in ("ledger.toml", "policy.toml", "lock") and (real.parent / "ledger.toml").exists()
-    if own_folder or own_file:
+    # Both what the path says and where its symlinks lead.
+    if any(map(_is_a_ledgers_own, {path.absolute(), path.parent.resolve() / path.name, path.resolve()})):
         raise Usage(f"{path} is a ledger's own file", why="nothing else may write there", hint="name another place")
     return path
+
+
+def _is_a_ledgers_own(path: Path) -> bool:
+    in_own_folder = path.parent.name in ("events", "checkpoints", "cache")
+    own_name = path.name in ("ledger.toml", "policy.toml", "lock")
+    return (in_own_folder and os.path.lexists(path.parent.parent / "ledger.toml")) or (
+        own_name and os.path.lexists(path.parent / "ledger.toml")
+    )
 
 
 def _by_ending(to: Path, pipe: str) -> str:

@@ -44,7 +44,7 @@ def signer(path: Path | None) -> "Signer | None":
     if path is None:
         return None
     text = read(str(path))
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if str(path) != STDIN and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadInput(
             f"{path} can be read by others", why="what they sign cannot be told from yours", hint=f"chmod 600 {path}"
         )

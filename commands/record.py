@@ -14,7 +14,7 @@ from typer._click import Command, Context
 from typer.core import TyperGroup
 
 from commands import clock, context
-from ledger.errors import BadInput, Locked, Malformed, StorageFailed, Usage
+from ledger.errors import UNREADABLE, BadInput, Locked, Malformed, StorageFailed, Usage
 from ledger.events import TYPES, Closed, Event, Fact
 from ledger.formats import facts
 
@@ -138,7 +138,7 @@ def _verb(cls: type[Event]) -> Callable[..., None]:
     def run(ctx: typer.Context, **given: Any) -> None:
         wait, tz = given.pop("wait"), clock.zone(given.pop("tz"))
         rules = {name: given.pop(name) for name in ("allow_odd", "expect_version", "output")}
-        append(context.open_ledger(ctx), _fact(cls, given, tz), wait=wait, **rules)
+        append(context.open_ledger(ctx), fact_of(cls, given, tz), wait=wait, **rules)
 
     parameters = [_parameter("ctx", typer.Context)]
     parameters += [_option(cls, field) for field in msgspec.structs.fields(cls)]
@@ -210,7 +210,7 @@ def _unwrap(annotation: Any) -> tuple[Any, str, msgspec.Meta | None]:
             return annotation, text, limits
 
 
-def _fact(cls: type[Event], given: dict[str, Any], tz: tzinfo) -> Fact:
+def fact_of(cls: type[Event], given: dict[str, Any], tz: tzinfo) -> Fact:
     """Make the fact from the options given; Usage when a value does not parse."""
     values: dict[str, Any] = {"type": cls.__struct_config__.tag}
     for field in msgspec.structs.fields(cls):
@@ -246,7 +246,7 @@ def _value(field: msgspec.structs.FieldInfo, value: Any, tz: tzinfo) -> Any:
     if get_origin(base) is tuple:
         try:
             return msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Usage(
                 f"--{field.name} is not JSON", why=str(error), hint='write [{"quantity":1,"price":"12.30"}]'
             ) from None

@@ -1,12 +1,12 @@
 """`orderledger retract`: take back an order's latest event."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands import clock, context
-from commands.record import append
+from commands.record import append, fact_of
 from ledger.errors import Refused
 from ledger.events import Actor, Retracted
 from ledger.order import fold
@@ -30,17 +30,17 @@ def command(
 
     Example: orderledger retract 8123456789012345 --why "typed the wrong order"
     """
-    present = clock.now()
-    retracted_at = clock.parse(at, clock.zone(tz), present)
+    retracted_at, twice = clock.read(at, clock.zone(tz), clock.now())
     ledger = context.open_ledger(ctx)
-    fact = Retracted(
-        order_id=order_id,
-        occurred_at=retracted_at,
-        actor=by,
-        why=why,
-        retracts=_version(ledger, order_id, retracted_at, why),
-    )
-    append(ledger, fact, allow_odd=allow_odd, wait=wait, output=output)
+    given = dict.fromkeys(Retracted.__struct_fields__) | {
+        "order_id": order_id,
+        "occurred_at": clock.text(retracted_at),
+        "actor": by,
+        "ambiguous_time": twice,
+        "retracts": _version(ledger, order_id, retracted_at, why),
+        "why": why,
+    }
+    append(ledger, fact_of(Retracted, given, UTC), allow_odd=allow_odd, wait=wait, output=output)
 
 
 def _version(ledger: "Ledger", order_id: str, at: datetime, why: str) -> int:

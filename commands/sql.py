@@ -3,13 +3,14 @@
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from commands import clock, context, output, reading, render
 from ledger.errors import BadInput, Usage
 
+QUERY_BYTES_MAX = 16 << 20
 _PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
@@ -48,11 +49,19 @@ def _text(query: str | None, file: Path | None) -> str:
         raise Usage("give one query", why="as an argument, in a file with -f, or on stdin with -", hint="see --help")
     try:
         if file is not None:
-            return file.read_text(encoding="utf-8")
-        return sys.stdin.buffer.read().decode("utf-8") if query == "-" else query or ""
+            with file.open("rb") as stream:
+                return _read(stream)
+        return _read(sys.stdin.buffer) if query == "-" else query or ""
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise BadInput(f"cannot read {file or 'the query on stdin'}", why=why or str(error)) from None
+
+
+def _read(stream: BinaryIO) -> str:
+    text = stream.read(QUERY_BYTES_MAX + 1)
+    if len(text) > QUERY_BYTES_MAX:
+        raise BadInput("that is no query", why="none is so long", hint="a table is imported with --map")
+    return text.decode("utf-8")
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
 
 from ledger import events as e
+from ledger import plain
 from ledger.decide import decide, refuse_odd
 from ledger.disk import Disk, write_all
 from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConflict
@@ -96,9 +97,8 @@ class Ledger:
     def open(cls, path: Path) -> "Ledger":
         """Open a ledger folder; Damaged where there is none, it is of a newer format, or not mine."""
         config = _read_config(path)
-        overrides = path / "policy.toml"
         try:
-            return cls(path, config, load(config.policy, overrides.read_bytes() if overrides.exists() else None))
+            return cls(path, config, load(config.policy, _read_overrides(path)))
         except Usage as error:
             raise Damaged(f"{path}/ledger.toml is damaged: {error.what}", hint=error.hint) from None
 
@@ -208,6 +208,7 @@ class Ledger:
         """Throw the derived files away and make them again from the log."""
         with self.store.lock(wait):
             self.store.ready()
+            plain.check_folder(self.path / "cache")
             shutil.rmtree(self.path / "cache", ignore_errors=True)
             try:
                 self.index.rebuild(self.store)
@@ -244,9 +245,20 @@ def _write_config(path: Path, config: Config) -> None:
     disk.sync_folder(path.parent)
 
 
+def _read_overrides(path: Path) -> bytes | None:
+    try:
+        return plain.read(path / "policy.toml")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Damaged(
+            f"{path}/policy.toml cannot be read", why=error.strerror or "", hint="mend it, or remove it"
+        ) from None
+
+
 def _read_config(path: Path) -> Config:
     try:
-        content = (path / "ledger.toml").read_bytes()
+        content = plain.read(path / "ledger.toml")
     except OSError as error:
         raise Damaged(
             f"no ledger in {path}",

@@ -1,5 +1,10 @@
 """What can go wrong, as values a command can print: what, why, hint, and the exit code a script sees."""
 
+from msgspec import DecodeError
+
+UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec says of bytes that are no JSON of the kind due."""
+
 
 class LedgerError(Exception):
     """Something the user can act on: `what` happened, `why`, and a `hint` what to do instead."""

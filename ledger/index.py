@@ -15,8 +15,9 @@ from zlib import crc32
 
 import msgspec
 
+from ledger import plain
 from ledger.disk import REPAIR
-from ledger.errors import Damaged
+from ledger.errors import UNREADABLE, Damaged
 from ledger.events import Recorded
 from ledger.line import check_crc, decode
 from ledger.segments import Position, Snapshot, offset_of, position, segment_of
@@ -25,7 +26,7 @@ from ledger.store import EventStore
 Covered = dict[int, tuple[int, int]]
 """Per segment's ordinal the bytes indexed and the CRC-32 of the last line of them."""
 
-UNREADABLE: Covered = {-1: (0, 0)}
+FOREIGN: Covered = {-1: (0, 0)}
 FORMAT = 1
 NO_INDEX = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """What SQLite says of a file that is no database, or one without our tables."""
@@ -99,10 +100,11 @@ class Index:
         self.close()
         self._snapshot = store.snapshot()
         try:
+            plain.check_sqlite(self.path)
             self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             covered = self._read_covered()
-        except sqlite3.Error:
-            covered = UNREADABLE
+        except (OSError, sqlite3.Error):
+            covered = FOREIGN
         if _fits(covered, store, self._snapshot):
             self._covered = covered
         else:
@@ -253,7 +255,7 @@ class Index:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF not in NO_INDEX:
                 raise
-            stored = UNREADABLE
+            stored = FOREIGN
         if stored != self._stored or not self._covered:
             self._stored = stored
             self._begin(dict(stored))
@@ -263,6 +265,7 @@ class Index:
 
     def _open(self) -> None:
         """Open the file for writing; a new one is empty and private."""
+        plain.check_sqlite(self.path)
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         self._db = sqlite3.connect(self.path, isolation_level=None)
@@ -274,7 +277,7 @@ class Index:
         """What the file covers, as it says itself."""
         assert self._db is not None
         if self._db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
-            return UNREADABLE
+            return FOREIGN
         rows = self._db.execute("SELECT segment, bytes, crc FROM covered ORDER BY segment").fetchall()
         return {ordinal: (size, crc) for ordinal, size, crc in rows}
 
@@ -323,8 +326,7 @@ class Index:
     def _write(self) -> None:
         """Write what was gathered in one transaction."""
         db = self._db
-        if db is None:
-            raise OSError("it is not open")
+        assert db is not None  # lines are gathered only beside an open file
         gathered = sorted(self._pending.items())
         lines = ((order_id, found[0], struct.pack(f">{len(found)}q", *found)) for order_id, found in gathered)
         covered = [(ordinal, *of) for ordinal, of in self._covered.items() if self._stored.get(ordinal) != of]
@@ -349,7 +351,7 @@ def _parsed(line: bytes) -> _Line:
     check_crc(line)
     try:
         return _LINE.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
 
 

@@ -6,7 +6,7 @@ from zlib import crc32
 import msgspec
 
 from ledger.disk import REPAIR
-from ledger.errors import Damaged
+from ledger.errors import UNREADABLE, Damaged
 from ledger.events import Recorded
 
 _encode = msgspec.json.Encoder().encode
@@ -35,5 +35,5 @@ def decode(line: bytes) -> Recorded:
     check_crc(line)
     try:
         return _DECODER.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error

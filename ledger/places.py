@@ -3,6 +3,7 @@
 Unlike the index it is made beside a log that may be damaged, and goes with the process.
 """
 
+import os
 import sqlite3
 import struct
 from collections import defaultdict
@@ -15,6 +16,7 @@ from zlib import crc32
 
 import msgspec
 
+from ledger import plain
 from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged, StorageFailed
 from ledger.index import FLUSH_EVENTS, FORMAT, NO_INDEX
@@ -88,12 +90,15 @@ class Places:
 
         `files` is the log as it was gathered; a writer may have gone on since: `sizes_now` is how long it is by now.
         """
-        if not index.exists():
+        if not os.path.lexists(index):
             return
         self.flush()
         try:
+            plain.check_sqlite(index)
             with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 yield from self._differences(db, files, sizes_now)
+        except OSError as error:
+            yield f"it cannot be read: {error}"
         except (struct.error, TypeError, ValueError) as error:
             yield f"it cannot be read: {error}"
         except sqlite3.Error as error:

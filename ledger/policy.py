@@ -83,7 +83,7 @@ def load(name: str, overrides: bytes | None = None) -> Policy:
     try:
         policy = convert(values, Policy, strict=False)
         policy.zone  # noqa: B018 - an unknown zone shows itself here, not in the middle of an import
-    except (ValidationError, ValueError, OSError, LookupError) as error:
+    except (ValidationError, ValueError, OSError, LookupError, RecursionError) as error:
         raise Damaged(
             f"the policy cannot be used: {error}",
             why="a setting in the ledger's policy.toml is unknown or has no sensible value",
@@ -114,5 +114,5 @@ def _defaults(name: str) -> dict[str, dict[str, Any]]:
 def _read_overrides(content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"policy.toml cannot be read: {error}", hint="mend the line, or remove the file") from None

@@ -35,6 +35,9 @@ def _of(path: Path, name: str, *, closed: bool, links: bool = False) -> Iterator
     if stat.S_ISLNK(about.st_mode):
         yield f"{name} is a symlink"
         return
+    if name.endswith("/") and not stat.S_ISDIR(about.st_mode):
+        yield f"{name} is no folder"
+        return
     if about.st_uid != os.geteuid():
         yield f"{name} belongs to user {about.st_uid}"
     mode, due = stat.S_IMODE(about.st_mode), 0o700 if stat.S_ISDIR(about.st_mode) else 0o600

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from ledger import plain
 from ledger.checkpoint import DIGITS, Checkpoint, Unproven, contradiction, origin_of, parse
 from ledger.disk import REPAIR, write_all
 from ledger.errors import BadInput, Damaged, NotFound, StorageFailed, Usage
@@ -114,6 +115,7 @@ class Published:
 
     def _write(self, name: str, text: bytes) -> None:
         """Let a file appear whole and durable, in place of one of its name; OSError."""
+        plain.check_folder(self._folder)
         disk, temporary = self._store.disk, self._folder / ".new"
         if not self._folder.exists():
             self._folder.mkdir(mode=0o700)
@@ -130,7 +132,7 @@ class Published:
     def _read(self, name: str) -> Checkpoint:
         path = self._folder / name
         try:
-            checkpoint = parse(path.read_bytes(), f"checkpoints/{name}")
+            checkpoint = parse(plain.read(path), f"checkpoints/{name}")
             why = "" if checkpoint.origin == self.origin else f"it is of {checkpoint.origin}, this is {self.origin}"
             why = why or ("" if _name(checkpoint.size) == name else f"it covers seq 1 to {checkpoint.size}")
         except BadInput as error:

@@ -85,14 +85,14 @@ def read_verifier(text: str) -> Verifier:
     """The verifier key in a text; Usage when it is none."""
     try:
         verifier = Verifier(*_name_and_key(text))
-    except ValueError:
-        verifier = None
-    if verifier is None or verifier.text != text:
+        if verifier.text != text:
+            raise ValueError
+    except ValueError:  # a name that is no UTF-8 has no id
         raise Usage(
             "that is no verifier key",
             why="one has the form name+id+base64, and its id follows from the rest",
             hint="give it as `orderledger keygen` printed it",
-        )
+        ) from None
     return verifier
 
 
@@ -100,10 +100,10 @@ def read_signer(text: str, source: str) -> Signer:
     """The private key in a text that came from `source`; BadInput when it is none."""
     try:
         signer = Signer(*_name_and_key(text.removeprefix(PRIVATE)))
+        if signer.text != text:
+            raise ValueError
     except ValueError:
-        signer = None
-    if signer is None or signer.text != text:
-        raise BadInput(f"{source} is no private key", hint="`orderledger keygen` makes one")
+        raise BadInput(f"{source} is no private key", hint="`orderledger keygen` makes one") from None
     return signer
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledger import plain
 from ledger.disk import (
     BLOCK_BYTES,
     DRAFT,
@@ -69,6 +70,7 @@ class EventStore:
         self._last_line = b""
         check_owner(path)
         check_owner(self.events_dir)
+        plain.check_folder(self.events_dir)
 
     # Reading: no lock.
 
@@ -447,7 +449,11 @@ class EventStore:
         self._let_go()
         unsure = sealed(keep.path)
         self.disk.unseal(keep.path)
-        source = self.disk.open(keep.path, os.O_RDWR)
+        try:
+            source = self.disk.open(keep.path, os.O_RDWR)
+        finally:
+            if unsure:
+                self.disk.seal(keep.path)
         try:
             target, said = self._copy(source, keep, kind)
             if keep.size:
@@ -455,8 +461,6 @@ class EventStore:
                 self.disk.sync(source)
         finally:
             self.disk.close(source)
-            if unsure:
-                self.disk.seal(keep.path)
         if not keep.size:
             self.disk.unlink(keep.path)
             self.disk.sync_folder(self.events_dir)

@@ -15,11 +15,11 @@ from zlib import crc32
 
 import msgspec
 
-from ledger import private, scan
+from ledger import plain, private, scan
 from ledger.book import Ledger
 from ledger.checkpoint import DIGITS, Checkpoint, contradiction, origin_of, parse
 from ledger.disk import LogFile, line_at
-from ledger.errors import BadInput
+from ledger.errors import UNREADABLE, BadInput
 from ledger.events import Recorded
 from ledger.findings import NOWHERE, Check, Findings, Place
 from ledger.merkle import Tree, leaf
@@ -44,8 +44,6 @@ CHECKS = (
 """The names of all checks; with a checkpoint from outside comes EXTENDS."""
 
 EXTENDS = "extends checkpoint"
-
-NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 READERS_MAX = 64
 """So many segments are kept open to read orders again."""
@@ -108,13 +106,16 @@ def verify(
 
 def _checkpoints(folder: Path, origin: str, findings: Findings) -> dict[str, Checkpoint]:
     """The checkpoints that were published, by name; what cannot be one is told."""
-    found = {}
-    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+    found: dict[str, Checkpoint] = {}
+    if problem := plain.folder_problem(folder):
+        findings.say("checkpoints", f"checkpoints/ {problem}")
+        return found
+    for name in sorted(os.listdir(folder)) if folder.exists() else ():
         if name.startswith("."):
             continue  # one that is being written
         why = ""
         try:
-            checkpoint = parse((folder / name).read_bytes(), name)
+            checkpoint = parse(plain.read(folder / name), name)
             if checkpoint.origin != origin:
                 why = f"it is of {checkpoint.origin}, this is {origin}"
             elif not _SIZE.fullmatch(name) or int(name) != checkpoint.size:
@@ -312,7 +313,7 @@ def _decoded_all(lines: list[bytes]) -> list[Recorded | None]:
             if encode(recorded) != line:
                 return []
             found.append(recorded)
-    except NOT_DECODED:
+    except UNREADABLE:
         return []
     return found
 
@@ -321,7 +322,7 @@ def _decoded(line: bytes) -> tuple[Recorded | None, str]:
     """The event on a line, and what is wrong with how it is written."""
     try:
         recorded = _LINE.decode(line)
-    except NOT_DECODED as error:
+    except UNREADABLE as error:
         return None, str(error)
     return recorded, "" if _ENCODE(
         recorded

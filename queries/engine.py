@@ -213,6 +213,8 @@ def _result(con: duckdb.DuckDBPyConnection) -> Result:
 def _private_folder(scratch: Path) -> Path:
     """A new folder that only its owner may enter: in `scratch`, or in the system's place for such folders."""
     try:
+        if scratch.is_symlink():
+            raise NotADirectoryError  # what a ledger writes stays in its own folder
         scratch.mkdir(mode=0o700, exist_ok=True)
         private = Path(tempfile.mkdtemp(prefix="read-", dir=scratch))
     except OSError:

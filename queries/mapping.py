@@ -22,6 +22,7 @@ from queries.log import FIELD_TYPES
 from queries.sandbox import Select, identifier, literal
 
 _MEMORY = "256MiB"  # of the 512 MiB that an import may take
+_MAP_BYTES_MAX = 16 << 20
 _ROWS = 2000
 _TOLD_CHARACTERS = 400
 _ADVICE = ("Possible ", "Column ", "LINE ", "file = ")
@@ -76,9 +77,13 @@ def _lines(con: duckdb.DuckDBPyConnection, map_path: Path, sql: str, paths: Mapp
 
 def _text(map_path: Path) -> str:
     try:
-        return map_path.read_text(encoding="utf-8")
+        with map_path.open("rb") as file:
+            text = file.read(_MAP_BYTES_MAX + 1)
+        if len(text) <= _MAP_BYTES_MAX:
+            return text.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the map {map_path} cannot be read", why=str(error)) from error
+    raise BadInput(f"{map_path} is no map", why="none is so long")
 
 
 def _name(name: str) -> str:
@@ -89,6 +94,8 @@ def _name(name: str) -> str:
 
 def _existing(path: Path) -> Path:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path} cannot be read", why="a table has to be a plain file: it is read more than once")
         path.open("rb").close()
     except OSError as error:
         raise BadInput(f"{path} cannot be read", why=error.strerror or str(error)) from error

@@ -23,7 +23,12 @@ _WHY = "a query sees the relations and nothing of the machine"
 def check(con: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Raise Usage when a statement, found to be one SELECT, names what it may not reach."""
     [(found,)] = con.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()
-    tree = json.loads(found)
+    try:
+        tree = json.loads(found)
+    except RecursionError:
+        raise Usage(
+            "the SQL is nested too deeply", hint="write long sums and conditions as a list or a table"
+        ) from None
     if tree.get("error"):
         raise Usage("the SQL cannot be run", why=str(tree.get("error_message")), hint="write it as a plain SELECT")
     for node in _nodes(tree):

@@ -50,19 +50,31 @@ def identifier(name: str) -> str:
 
 
 def plain_path(path: Path, private: Path) -> Path:
-    """A path without the characters that DuckDB takes for a pattern: the file's own, or a link in a private folder."""
+    """A path that DuckDB takes for no pattern, in UTF-8: the file's own, or a link in a private folder."""
     path = path.absolute()
-    if not _GLOB & set(str(path)):
+    if not _GLOB & set(str(path)) and _is_text(path):
         return path
     link = private / f"{len(list(private.iterdir()))}{path.suffix}"
     link.symlink_to(path)
     return link
 
 
+def _is_text(text: str | Path) -> bool:
+    """Whether a text or path is UTF-8: DuckDB takes no other."""
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def connect(files: Sequence[Path], *, spill: Path, memory: str) -> duckdb.DuckDBPyConnection:
     """A fresh connection that may read `files`; views are made in it before `lock`."""
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?[KMGT]i?B", memory):
         raise Usage(f"{memory!r} is no size", why="a size is a number and a unit", hint="write it like 512MiB or 2GiB")
+    for path in (*files, spill):
+        if not _is_text(path):
+            raise Usage(f"{path} cannot be queried", why="its name is not valid UTF-8", hint="rename the folder")
     con = duckdb.connect(
         ":memory:",
         config={
@@ -123,6 +135,8 @@ def limits(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[No
 
 def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Select:
     """Check a statement without running it; Usage when it is not one SELECT that binds, or a parameter is missing."""
+    if not _is_text(sql):
+        raise Usage("the SQL is not valid UTF-8", hint=_ONE_SELECT)
     try:
         statements = con.extract_statements(sql)
     except duckdb.Error as error:
@@ -173,7 +187,9 @@ def _suggestion(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
 
 
 def plain(params: Params) -> dict[str, Any]:
-    """Parameters as DuckDB takes them: instants are UTC without a zone."""
+    """Parameters as DuckDB takes them: instants are UTC without a zone; Usage for text that is not UTF-8."""
+    if not all(_is_text(value) for value in params.values() if isinstance(value, str)):
+        raise Usage("a value is not valid UTF-8", hint="type it in UTF-8")
     return {
         name: value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
         for name, value in params.items()

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -217,6 +218,7 @@ def test_a_file_that_is_no_database_is_made_anew(log: Log, content: bytes) -> No
         "PRAGMA user_version = 99",
         "UPDATE covered SET crc = 1",
         "UPDATE covered SET bytes = bytes + 1",
+        "UPDATE covered SET bytes = bytes - 1",
         "UPDATE covered SET bytes = 0",
         "UPDATE covered SET segment = 5",
         "DROP TABLE covered",
@@ -363,6 +365,59 @@ def test_an_index_of_a_log_that_lost_its_end_is_made_anew(log: Log) -> None:
     with log.store.lock(0):
         index.catch_up(log.store)
     assert log.versions_of(index, "a") == [1]
+
+
+def test_an_index_of_a_log_whose_earlier_segment_changed_is_not_used(segments: Log) -> None:
+    segments.append("a", "b")
+    segments.append("b")
+    segments.indexed().close()
+    first = segments.store.events_dir / "000000000001.jsonl"
+    first.write_bytes(b"".join(first.read_bytes().splitlines(keepends=True)[1:]))
+    assert segments.looked().reach == 0
+    with pytest.raises(Damaged, match="seq 2 where 1 is due"):
+        segments.indexed()
+
+
+def test_an_index_that_another_process_holds_fails_and_is_not_thrown_away(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append("a", "b", "a")
+    log.indexed().close()
+    holder = sqlite3.connect(log.path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0))
+    index = Index(log.path)
+    with log.store.lock(0):
+        with pytest.raises(IndexFailed, match="locked"):
+            index.catch_up(log.store)
+        assert log.versions_of(index, "a") == [1, 2]
+        holder.close()
+        index.catch_up(log.store)
+    assert len(index.positions("a")) == 2
+
+
+def test_orders_that_begin_so_are_found_in_the_index_and_after_it(log: Log) -> None:
+    log.append("81", "82", "81", "9")
+    log.indexed().close()
+    log.append("83", "82", "7")
+    index = log.looked()
+    assert index.lag_bytes > 0
+    assert index.order_ids(log.store, "8", 50) == ["81", "82", "83"]
+    assert index.order_ids(log.store, "8", 2) == ["81", "82"]
+    assert index.order_ids(log.store, "", 50) == ["7", "81", "82", "83", "9"]
+    assert index.order_ids(log.store, "x", 50) == []
+    log.path.unlink()
+    assert log.looked().order_ids(log.store, "8", 50) == ["81", "82", "83"]
+
+
+def test_orders_of_an_index_that_cannot_be_read_are_not_offered(log: Log) -> None:
+    log.append("81")
+    log.indexed().close()
+    log.append("82")
+    with sqlite3.connect(log.path) as db:
+        db.execute("DROP TABLE lines")
+    db.close()
+    assert log.looked().order_ids(log.store, "8", 50) == ["82"]
 
 
 def test_the_file_is_private(log: Log) -> None:

@@ -105,6 +105,7 @@ TAMPERED = {
     "no positions": ("UPDATE lines SET positions = NULL WHERE order_id = 'a'", "it cannot be read"),
     "more than there is": ("UPDATE covered SET bytes = bytes + 9 WHERE segment = 2", "bytes of segment 3"),
     "another line": ("UPDATE covered SET crc = 5 WHERE segment = 2", "has another line before byte"),
+    "half a line": ("UPDATE covered SET bytes = bytes - 1 WHERE segment = 2", "has another line before byte"),
     "a segment left out": ("DELETE FROM covered WHERE segment = 1", "bytes of segment 3"),
     "another format": ("PRAGMA user_version = 9", "it is of another format"),
     "no table": ("DROP TABLE covered", "it cannot be read"),

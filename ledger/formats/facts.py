@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct, field
 
-from ledger.errors import Malformed
+from ledger.errors import UNREADABLE, Malformed
 from ledger.events import TYPES, Fact
 
 MAX_LINE_BYTES = 1 << 20
@@ -39,7 +39,6 @@ class _Kept(Struct, frozen=True):
 
 _fact: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _kept = msgspec.json.Decoder(_Kept)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def parse_all(lines: list[bytes]) -> list[Fact] | None:
@@ -55,7 +54,7 @@ def parse_all(lines: list[bytes]) -> list[Fact] | None:
         return None
     try:
         found = _fact.decode_lines(block)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return found if len(found) == len(lines) else None
 
@@ -74,7 +73,7 @@ def parse(line: bytes) -> Fact:
         if kept != line:
             return parse(kept)
         raise _explain(error) from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise Malformed(
             f"not a line of JSON: {str(error).removeprefix('JSON is malformed: ')}",
             why="a facts log has one JSON object a line, in UTF-8",
@@ -104,7 +103,7 @@ def original(line: bytes) -> bytes:
     """Return the line that a rejects line holds; any other line is returned as it is."""
     try:
         kept = _kept.decode(line)
-    except _UNREADABLE:
+    except UNREADABLE:
         return line
     return (kept.raw or line) if kept.text is None else kept.text.encode("utf-8")
 
