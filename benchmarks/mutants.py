@@ -50,6 +50,8 @@ GROUPS = {
         ("ledger/store.py", "ledger/disk.py", "ledger/draft.py"),
         (
             "tests/test_store.py",
+            "tests/test_store_edges.py",
+            "tests/test_disk_edges.py",
             "tests/test_book.py",
             "tests/faults/test_known.py",
         ),

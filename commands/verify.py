@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands import context, output, progress, publishing, render
+from ledger.errors import Usage
 
 if TYPE_CHECKING:
     from ledger.findings import Check, Problem
@@ -22,19 +23,39 @@ def command(
         Path | None,
         typer.Option("--checkpoint", metavar="FILE", help="a checkpoint kept elsewhere, which the log has to extend"),
     ] = None,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="try the program itself on this disk: kill writers of a ledger of its own"),
+    ] = False,
     output_: context.PlainOption = None,
 ) -> None:
     """Check the whole ledger and tell everything that is wrong; damage is exit 1.
 
     Every line is read, decided again, and hashed into the tree whose root is printed. Nothing is written or locked.
 
+    --self-test needs no ledger and touches none. In a temporary folder beside yours, eight writers are killed again
+    and again, and what they had acknowledged is looked for; it takes some 20 seconds.
+
     Example: orderledger verify --checkpoint 2026-06.checkpoint
+
+    Example: orderledger verify --self-test
     """
     from ledger import checkpoint as c
     from ledger.importing import Summary
     from ledger.verify import verify
 
     target = output.choose(output_, None, pipe="table", only="table json jsonl")
+    if self_test:
+        if quick or checkpoint is not None:
+            raise Usage(
+                "--self-test takes neither --quick nor --checkpoint",
+                why="it looks at a ledger of its own, not at yours",
+                hint="check yours with another `orderledger verify`",
+            )
+        from commands.self_test import try_out
+
+        try_out(ctx, target)
+        return
     outside = None if checkpoint is None else c.parse(publishing.read(str(checkpoint)), str(checkpoint))
     ledger = context.open_ledger(ctx)
     size = sum(path.stat().st_size for path in ledger.store.events_dir.glob("*.jsonl"))

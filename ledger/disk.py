@@ -14,6 +14,7 @@ from ledger.errors import Damaged, StorageFailed
 BLOCK_BYTES = 1 << 20
 DRAFT = ".draft-"
 LINE_BYTES_MAX = 8 << 20
+_LINE_BYTES = (4096, 65536, BLOCK_BYTES, LINE_BYTES_MAX)  # so much is read until a line ends in it
 REPAIR = "run `orderledger repair`; what it may not move away, a backup has to bring back"
 
 
@@ -122,15 +123,13 @@ def line_before(fd: int, end: int, path: Path) -> bytes:
 
 def line_at(fd: int, start: int, path: Path) -> bytes:
     """The line that starts at `start`."""
-    size = 4096
-    while size <= LINE_BYTES_MAX:
+    for size in _LINE_BYTES:
         block = os.pread(fd, size, start)
         end = block.find(b"\n")
         if end >= 0:
             return block[:end]
         if len(block) < size:
             break
-        size *= 4
     raise Damaged(f"{path.name}: no line at byte {start}", why="the segment was cut or is damaged", hint=REPAIR)
 
 

@@ -241,17 +241,14 @@ def _closing(order: Order, event: Closing) -> None:
     _move(order, event)
 
 
+_REASONS = {e.Confirmed: "confirmed", e.ClosedBySecurity: "security", e.DisputeResolved: "dispute-resolved"}
+
+
 def closure_reason(event: Closing) -> str:
     """Return the closure reason that a closing event gives."""
-    match event:
-        case e.Confirmed():
-            return "confirmed"
-        case e.ClosedBySecurity():
-            return "security"
-        case e.DisputeResolved():
-            return "dispute-resolved"
-        case e.Closed():
-            return event.reason or "unknown"
+    if isinstance(event, e.Closed):
+        return event.reason or "unknown"
+    return _REASONS[type(event)]
 
 
 def _refunded(order: Order, event: e.Refunded) -> None:
