@@ -484,7 +484,7 @@ class EventStore:
             self.disk.close(fd)
         self.disk.sync_folder(self.rejects_dir)
         self.disk.sync_folder(self.path)  # rejects/ itself may be new
-        return path, f"{lines} lines ({offset - keep.size} bytes)" if lines else f"{offset - keep.size} bytes"
+        return path, f"{lines} {'line' if lines == 1 else 'lines'} ({offset - keep.size} bytes)" if lines else f"{offset - keep.size} bytes"
 
 
 def _last(chunk: bytes) -> bytes:

@@ -119,7 +119,7 @@ def test_a_folder_is_synced_through_a_descriptor_of_its_own(tmp_path: Path, monk
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         Disk().sync_folder(tmp_path / "file")
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_sealing_and_closing_never_fail_but_unsealing_does(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_nothing_that_reads_keeps_a_descriptor(tmp_path: Path) -> None:
     found = split_lines(file, 0)
     assert next(found) == b"one"
     found.close()  # type: ignore[attr-defined]
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 # Lines.
@@ -160,6 +160,11 @@ def test_a_line_of_any_length_is_found_from_both_its_ends(opened: Callable[[byte
     assert newline_before(fd, 7) == newline_before(fd, 0) == 0
     assert line_before(fd, end, Path("s")) == line_at(fd, 8, Path("s")) == b"b" * (length - 1)
     assert line_before(fd, 8, Path("s")) == line_at(fd, 0, Path("s")) == b"a" * 7
+
+
+def test_a_newline_at_the_very_beginning_is_found(opened: Callable[[bytes], int]) -> None:
+    fd = opened(b"\nabc")
+    assert [newline_before(fd, end) for end in (0, 1, 2, 4)] == [0, 1, 1, 1]
 
 
 def test_a_file_without_newlines_is_read_backwards_in_growing_blocks(
@@ -333,7 +338,7 @@ def test_a_draft_is_swept_when_its_maker_is_gone_and_not_before(tmp_path: Path) 
     left.chmod(0o400)
     sweep_draft(left, Disk())
     assert names(tmp_path) == [draft.path.name]
-    assert descriptors() == before
+    assert descriptors() <= before
     draft.close()
 
 
@@ -343,6 +348,7 @@ class Sweeping(Disk):
     def __init__(self, times: int) -> None:
         self.times = times
         self.flags: list[int] = []
+        self.closed = 0
 
     def open(self, path: Path, flags: int) -> int:
         self.flags.append(flags)
@@ -351,6 +357,10 @@ class Sweeping(Disk):
             self.times -= 1
             sweep_draft(path, Disk())
         return fd
+
+    def close(self, fd: int) -> None:
+        self.closed += 1
+        super().close(fd)
 
 
 def test_a_draft_that_was_swept_before_it_was_locked_is_made_again(tmp_path: Path) -> None:
@@ -365,7 +375,9 @@ def test_a_draft_that_was_swept_before_it_was_locked_is_made_again(tmp_path: Pat
     assert draft.path.exists()
     draft.close()
     draft.close()
-    assert (names(tmp_path), descriptors()) == ([], before)
+    assert disk.closed == 3
+    assert names(tmp_path) == []
+    assert descriptors() <= before
 
 
 def test_a_draft_takes_nothing_over_from_one_of_its_name(tmp_path: Path) -> None:
@@ -480,7 +492,8 @@ def test_lines_aside_that_the_log_does_not_take_leave_no_draft(
     before = descriptors()
     with store.lock(0), pytest.raises(StorageFailed):
         aside.keep()
-    assert (names(store.events_dir), descriptors()) == ([], before)
+    assert names(store.events_dir) == []
+    assert descriptors() <= before
     monkeypatch.undo()
     with store.lock(0):
         store.ready()

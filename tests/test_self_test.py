@@ -174,7 +174,7 @@ def test_memory_and_other_machines_are_warned_of(
 @pytest.mark.parametrize(
     ("folder", "kind"),
     [
-        ("/home/me", "ext4"),
+        ("/srv/me", "ext4"),
         ("/mnt/big disk/shop", "nfs"),
         ("/mnt/big disk", "nfs"),
         ("/mnt/big disks", "ext4"),
