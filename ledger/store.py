@@ -484,7 +484,8 @@ class EventStore:
             self.disk.close(fd)
         self.disk.sync_folder(self.rejects_dir)
         self.disk.sync_folder(self.path)  # rejects/ itself may be new
-        return path, f"{lines} {'line' if lines == 1 else 'lines'} ({offset - keep.size} bytes)" if lines else f"{offset - keep.size} bytes"
+        size, counted = f"{offset - keep.size} bytes", "1 line" if lines == 1 else f"{lines} lines"
+        return path, f"{counted} ({size})" if lines else size
 
 
 def _last(chunk: bytes) -> bytes:
