@@ -87,6 +87,7 @@ def connect(files: Sequence[Path], *, spill: Path, memory: str) -> duckdb.DuckDB
     )
     con.execute("SET memory_limit = $memory", {"memory": memory})
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it goes to stdout, into whatever a command prints there
     con.execute("SET temp_directory = $spill", {"spill": str(spill)})
     con.execute("SET allowed_paths = $files", {"files": [str(file) for file in files]})
     return con

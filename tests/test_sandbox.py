@@ -409,3 +409,8 @@ def test_only_public_relations_are_listed(found: Relations) -> None:
     sql = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() ORDER BY 1"
     assert found.run_sandboxed(sql, {}).rows == [(name,) for name in sorted(("clock", *VIEWS))]
     assert found.run_sandboxed("SHOW TABLES", {}).rows == [(name,) for name in sorted(("clock", *VIEWS))]
+
+
+def test_a_long_query_draws_no_progress_bar_into_what_is_printed(tmp_path: Path) -> None:
+    con = sandbox.connect([], spill=tmp_path, memory="100MiB")
+    assert con.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
