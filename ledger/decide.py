@@ -140,7 +140,7 @@ def _check_known(order: Order, fact: e.Fact) -> None:
                 why="the first event of an order is `placed` (R7)",
                 hint="record `placed` first, with its seller, amount and currency; or check the order id",
             )
-    elif type(fact) is e.Placed:
+    else:
         raise Refused(
             "R8",
             f"order {fact.order_id} was already placed, with other particulars",

@@ -300,11 +300,21 @@ def test_a_closed_pipe_is_no_error(cli: Cli) -> None:
 # 130 and 143: interrupted
 
 
+def wait_until_it_waits(pid: int) -> None:
+    """Return once a command has opened the lock that another one holds."""
+    opened = Path(f"/proc/{pid}/fd")
+    if not opened.exists():
+        time.sleep(3)  # no /proc: long enough to start
+        return
+    while not any(os.readlink(link).endswith("/lock") for link in opened.iterdir()):
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_command_says_so_by_its_exit_code_only(cli: Cli, number: int, code: int) -> None:
     with locked(cli):
         process = cli.start("record", "noted", "81", "--wait", "30")
-        time.sleep(0.6)
+        wait_until_it_waits(process.pid)
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (code, b"")

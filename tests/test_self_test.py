@@ -175,20 +175,20 @@ def test_memory_and_other_machines_are_warned_of(
     ("folder", "kind"),
     [
         ("/srv/me", "ext4"),
-        ("/mnt/big disk/shop", "nfs"),
-        ("/mnt/big disk", "nfs"),
-        ("/mnt/big disks", "ext4"),
-        ("/mnt/big disk/a/b", "xfs"),
-        ("/mnt/b\udce9d", "btrfs"),
+        ("/srv/big disk/shop", "nfs"),
+        ("/srv/big disk", "nfs"),
+        ("/srv/big disks", "ext4"),
+        ("/srv/big disk/a/b", "xfs"),
+        ("/srv/b\udce9d", "btrfs"),
         ("/twice/x", "tmpfs"),
     ],
 )
 def test_the_longest_mount_above_a_folder_says_its_kind(folder: str, kind: str) -> None:
     mounts = (
         ROOT_ON_DISK
-        + "31 22 0:40 / /mnt/big\\040disk/a rw shared:5 master:1 - xfs /dev/b rw\n"
-        + "30 22 0:39 /x\\040y /mnt/big\\040disk rw - nfs server:/x rw\n"
-        + "33 22 0:42 / /mnt/b\udce9d rw - btrfs /dev/c rw\n"
+        + "31 22 0:40 / /srv/big\\040disk/a rw shared:5 master:1 - xfs /dev/b rw\n"
+        + "30 22 0:39 /x\\040y /srv/big\\040disk rw - nfs server:/x rw\n"
+        + "33 22 0:42 / /srv/b\udce9d rw - btrfs /dev/c rw\n"
         + "34 22 0:43 / /twice rw - ext4 /dev/d rw\n"
         + "35 34 0:44 / /twice rw - tmpfs none rw\n"
     )
