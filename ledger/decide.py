@@ -131,6 +131,7 @@ def _out_of_range() -> Malformed:
 
 
 def _check_known(order: Order, fact: e.Fact) -> None:
+    """Refuse what comes before `placed`, and a `placed` that comes second; no other fact is asked about."""
     if order.base == "none":
         _check_id(fact.order_id)
         if type(fact) is not e.Placed:

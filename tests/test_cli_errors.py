@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -306,8 +306,11 @@ def wait_until_it_waits(pid: int) -> None:
     if not opened.exists():
         time.sleep(3)  # no /proc: long enough to start
         return
-    while not any(os.readlink(link).endswith("/lock") for link in opened.iterdir()):
+    lock = False
+    while not lock:
         time.sleep(0.01)
+        with suppress(FileNotFoundError):  # closed meanwhile
+            lock = any(os.readlink(link).endswith("/lock") for link in opened.iterdir())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
