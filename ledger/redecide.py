@@ -33,7 +33,7 @@ UNDECIDABLE = (ArithmeticError, LookupError, ValueError)
 """What Python says of values that this program would never have written."""
 
 PASSED_OVER_MAX = 100_000
-"""So many lines that count for nothing are remembered, in case their order is read again."""
+"""So many lines that count for nothing, or otherwise than they say, are remembered while their order is elsewhere."""
 
 DOUBTS_MAX = 1000
 """So many orders are followed with and without a line that was refused, until the next line tells which it knows."""
@@ -100,6 +100,7 @@ class Again:
         self._dropped = False
         self._doubts: dict[str, Doubt] = {}
         self._passed_over: set[Position] = set()
+        self._instead: dict[Position, e.Recorded | Gap] = {}
 
     def expect(self, lines: Iterable[e.Recorded | None]) -> None:
         """Learn which orders begin with these lines, all at once."""
@@ -150,7 +151,10 @@ class Again:
             other = _copied(order)
             _pass_over(other, recorded)
             self._doubt(Doubt(other, at, passes_over=True))
-        state = Gap.after(recorded) if verdict == "impossible" else _evolved(order, counted, line)
+        instead = Gap.after(recorded) if verdict == "impossible" else counted
+        if instead is not recorded and len(self._instead) < PASSED_OVER_MAX:
+            self._instead[at] = instead
+        state = instead if isinstance(instead, Gap) else _evolved(order, instead, line)
         self._recent[order.order_id] = state
         if isinstance(state, Order) and type(recorded.event) in _MOVES:
             told += _money_problems(order, recorded.event)
@@ -197,7 +201,8 @@ class Again:
                 elif at in self._passed_over:
                     _pass_over(state, recorded)
                 else:
-                    state = _evolved(state, recorded, line)
+                    instead = self._instead.get(at, recorded)
+                    state = instead if isinstance(instead, Gap) else _evolved(state, instead, line)
         elif isinstance(state, Order):
             self._recent_bytes += sum(map(len, (line for line in state.lines if isinstance(line, bytes))))
         self._recent_bytes += ORDER_BYTES

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger import importing
+from ledger import importing, plain
 from ledger import writer as writer_module
 from ledger.book import Ledger
-from ledger.errors import Damaged, StorageFailed
+from ledger.errors import Damaged, Malformed, StorageFailed
 from ledger.events import Fact, Noted, Placed
-from ledger.formats.facts import Reject
+from ledger.formats.facts import Reject, parse
 from ledger.importing import Line, Summary
 from ledger.index import LAG_BYTES
 from ledger.verify import verify
@@ -96,6 +96,27 @@ def test_a_cache_that_is_no_folder_cannot_be_rebuilt_and_the_log_is_as_it_was(le
     with pytest.raises(Damaged, match="cache/ is no folder"):
         Ledger.open(ledger.path).rebuild()
     assert log(ledger) == before
+
+
+def test_a_policy_toml_longer_than_any_file_of_a_ledger_is_not_read(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = b"pay_days = 9\n".rjust(1000)
+    (ledger.path / "policy.toml").write_bytes(policy)
+    monkeypatch.setattr(plain, "SMALL_BYTES", 1000)
+    assert Ledger.open(ledger.path).policy.pay_days == 9
+    (ledger.path / "policy.toml").write_bytes(policy + b"\n")
+    with pytest.raises(Damaged, match=r"policy\.toml cannot be read") as damaged:
+        Ledger.open(ledger.path)
+    assert damaged.value.why == "it is too long for what it should be"
+
+
+def test_a_nul_is_found_beside_numbers_and_only_where_it_is_one() -> None:
+    """The search goes over every field of a fact, also over those that are no text."""
+    fact = b'{"type":"processing-extended","order_id":"a","occurred_at":"2026-01-01T00:00:00Z","days":3,"note":"%b"}'
+    with pytest.raises(Malformed, match="NUL"):
+        parse(fact % rb"a\u0000")
+    assert parse(fact % rb"a\\u0000").note == r"a\u0000"
 
 
 # The index.
@@ -189,6 +210,26 @@ def test_an_import_that_finds_no_room_aside_records_nothing(ledger: Ledger, monk
             bring_in(ledger, many(200), **options)
         assert failed.value.why == "nothing was recorded"
         assert log(ledger) == []
+
+
+def test_a_rebuild_that_finds_no_room_is_storage_that_failed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    bring_in(ledger, many(200))
+    before = log(ledger)
+    connect = sqlite3.connect
+
+    def small(path: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(path, **options)
+        db.execute("PRAGMA max_page_count = 4")
+        return db
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", small)
+        with pytest.raises(StorageFailed, match="database or disk is full") as failed:
+            ledger.rebuild()
+    assert failed.value.why == "the log itself is as it was"
+    assert log(ledger) == before
+    ledger.rebuild()
+    assert verify(ledger).ok
 
 
 def test_orders_that_leave_memory_go_on_as_they_were(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,13 @@ import commands.import_  # noqa: F401 - types are made while modules load, which
 from ledger.book import Ledger
 from ledger.checkpoint import Checkpoint, origin_of
 from ledger.errors import StorageFailed
+from ledger.events import Fact
 from ledger.places import Places
 from ledger.published import Published
 from ledger.verify import CHECKS, QUICK, verify
-from tests.damaging import ID, change, found, lines_around, segment, usual
+from tests import scenario as s
+from tests.damaging import FACTS, ID, change, found, ledger_of, lines_around, segment, usual
+from tests.logs import log_of
 from tests.running import ROOT, Cli
 
 SAMPLES = [path for path in sorted((ROOT / "sample_logs").glob("*.jsonl")) if path.name != "broken.jsonl"]
@@ -150,6 +153,28 @@ def test_an_index_that_was_written_while_the_log_was_read_is_good(
     assert (report.ok, report.events) == (True, 9)
 
 
+def test_an_index_of_a_segment_that_came_while_the_log_was_read_is_good(tmp_path: Path) -> None:
+    """It covers more than the pass has seen, and an order that only begins there; it is held against what was seen."""
+    begun_last = s.placed(order_id="c", at=s.after(13))
+    ledger = ledger_of(tmp_path / "l", log_of([*FACTS, begun_last]))
+    ledger.rebuild()
+    newest, aside = segment(ledger, 9), tmp_path / "aside"
+
+    def come(size: int, events: int) -> None:
+        if aside.exists():
+            aside.rename(newest)
+
+    def read_on() -> list[str]:
+        newest.rename(aside)
+        report = verify(ledger, progress=come)
+        assert report.events == 8
+        return [one.problem for check in report.checks for one in check.problems]
+
+    assert read_on() == []
+    tamper(ledger, "DELETE FROM lines WHERE order_id = 'b'")
+    assert read_on() == ["cache/index.sqlite: order b: it names none of 3 lines"]
+
+
 def test_an_index_that_somebody_holds_is_left_alone(ledger: Ledger) -> None:
     holder = sqlite3.connect(ledger.index.path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -185,6 +210,40 @@ def test_places_that_find_no_room_are_storage_that_failed(ledger: Ledger, monkey
     monkeypatch.setattr(places, "_db", sqlite3.connect("file:none?mode=memory", uri=True))
     with pytest.raises(StorageFailed, match="kept aside"):
         places.flush()
+
+
+# The segments.
+
+
+def test_what_a_file_manager_leaves_beside_the_segments_is_no_segment_and_no_damage(ledger: Ledger) -> None:
+    rewritten(ledger.store.events_dir / ".DS_Store", b"folders")
+    assert found(ledger) == []
+
+
+def test_a_line_that_is_too_long_and_not_ended_is_all_there_is_of_its_segment(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is looked for up to the end of the segment, whose lines after it are not there for the next one."""
+    monkeypatch.setattr("ledger.scan.LINE_BYTES_MAX", 1000)
+    monkeypatch.setattr("ledger.scan.BLOCK_BYTES", 1500)
+    segment(ledger, 5).write_bytes(b"x" * 10_000)
+    told = [(check, seq, problem) for check, seq, problem in found(ledger, quick=True) if check != "checkpoints"]
+    assert told[0] == ("segments", 5, "the line is longer than any line can be")
+    assert [seq for _, seq, _ in told[1:]] == [6]  # what follows is missing, and told once
+
+
+def test_segments_that_orders_are_read_again_from_are_not_all_kept_open(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts: list[Fact] = [s.placed(order_id=f"o{number}", at=s.after(0)) for number in range(12)]
+    facts += [s.noted(order_id=f"o{number}", at=s.after(1)) for number in range(12)]
+    long = ledger_of(tmp_path / "long", log_of(facts), per_segment=1)
+    monkeypatch.setattr("ledger.redecide.KEPT_BYTES", 10)
+    monkeypatch.setattr("ledger.verify.READERS_MAX", 3)
+    opened: list[int] = []
+    report = verify(long, progress=lambda size, events: opened.append(len(os.listdir("/dev/fd"))))
+    assert (report.ok, report.events) == (True, 24)
+    assert 0 < max(opened) - opened[0] <= 3
 
 
 # Permissions.
