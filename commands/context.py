@@ -1,5 +1,6 @@
 """What the verbs share: the common options, and the ledger and the moment they stand for."""
 
+import math
 import os
 import re
 import sys
@@ -59,7 +60,18 @@ TIMEOUT_SECONDS = 30
 """What SQL of the user's own may take unless --timeout says otherwise."""
 MEMORY = "2GiB"
 NoColor = Annotated[bool, typer.Option("--no-color", help="print without colours, as with $NO_COLOR")]
-Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="how long to wait for another writer")]
+
+
+def _seconds(value: float) -> float:
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no time")
+    return value
+
+
+Wait = Annotated[
+    float,
+    typer.Option("--wait", metavar="SECONDS", min=0, callback=_seconds, help="how long to wait for another writer"),
+]
 
 
 def _order_ids(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -261,6 +261,7 @@ def _finish(error: LedgerError | None, signals: Signals, refused: Rejects, mend:
     if error and not (signals.stopped() and error.exit_code == 4):
         raise error
     if signals.stopped():
+        context.say("interrupted: import it again for the rest; what is recorded will count as duplicates", err=True)
         raise typer.Exit(128 + signals.number)
     if refused.by_rule:
         raise BadInput(f"{_counted(refused.count, 'line')} refused", hint=mend)

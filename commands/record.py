@@ -21,6 +21,9 @@ from ledger.formats import facts
 if TYPE_CHECKING:
     from ledger.book import Ledger, Receipt
 
+NOW = "now"
+"""The time of what is told without one."""
+
 RENAMED = {"order_id": "", "occurred_at": "--at", "actor": "--by", "attachments": "--attach"}
 """Fields whose option has another name than the field; the order is an argument."""
 
@@ -84,10 +87,18 @@ def append(
     output: str | None,
     allow_odd: bool = False,
     expect_version: int | None = None,
+    undated: bool = False,
 ) -> None:
     """Record the fact and print the acknowledgement; when the ledger cannot take it now, say how to try again."""
     try:
-        receipt = ledger.record(fact, now=clock.now(), wait=wait, allow_odd=allow_odd, expect_version=expect_version)
+        receipt = ledger.record(
+            fact,
+            now=clock.now(),
+            wait=wait,
+            allow_odd=allow_odd,
+            expect_version=expect_version,
+            undated=undated,
+        )
     except Malformed as error:
         raise Usage(error.what, why=error.why, hint=error.hint) from None
     except (Locked, StorageFailed) as error:
@@ -138,7 +149,8 @@ def _verb(cls: type[Event]) -> Callable[..., None]:
     def run(ctx: typer.Context, **given: Any) -> None:
         wait, tz = given.pop("wait"), clock.zone(given.pop("tz"))
         rules = {name: given.pop(name) for name in ("allow_odd", "expect_version", "output")}
-        append(context.open_ledger(ctx), fact_of(cls, given, tz), wait=wait, **rules)
+        undated = given["occurred_at"] == NOW
+        append(context.open_ledger(ctx), fact_of(cls, given, tz), wait=wait, undated=undated, **rules)
 
     parameters = [_parameter("ctx", typer.Context)]
     parameters += [_option(cls, field) for field in msgspec.structs.fields(cls)]
@@ -171,7 +183,7 @@ def _option(cls: type[Event], field: msgspec.structs.FieldInfo) -> inspect.Param
     if field.name == "actor":
         text = f"who did it; {cls.usual_actor} unless given"
     if field.name == "occurred_at":
-        return _parameter("occurred_at", context.At, "now")
+        return _parameter("occurred_at", context.At, NOW)
     if field.name == "attachments":
         attach = typer.Option(name, metavar="FILE", help="keep the name and SHA-256 of FILE; may be repeated")
         return _parameter(field.name, Annotated[list[Path] | None, attach], None)

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from ledger.verify import Report
 
 
+MENDED_BY = {
+    "index": "`orderledger rebuild` makes the index anew from the log",
+    "permissions": "take the rights from others, such as with `chmod -R go= LEDGER`, and links out of the folder",
+}
+"""What mends a problem that is none of the log."""
+
+
 def command(
     ctx: typer.Context,
     quick: Annotated[
@@ -95,6 +102,12 @@ def _told(report: "Report") -> Iterator[str]:
     """Give the report as lines of text."""
     from ledger.checkpoint import base64
 
+    wrong = [check.check for check in report.checks if not check.ok]
+    if wrong:
+        yield f"NOT SOUND: {len(wrong)} of {len(report.checks)} checks found problems: {', '.join(wrong)}"
+    else:
+        yield f"sound: all {len(report.checks)} checks passed"
+    yield ""
     width = max(len(check.check) for check in report.checks)
     for check in report.checks:
         yield f"{check.check:<{width}}  {_verdict(check)}"
@@ -103,9 +116,20 @@ def _told(report: "Report") -> Iterator[str]:
             yield ""
             yield check.check
             yield from (f"  {_shown(problem)}" for problem in check.problems)
+    if wrong:
+        yield ""
+        yield from (f"what to do: {one}" for one in _advice(wrong))
     yield ""
     yield f"{report.events:,} events"
     yield f"root {base64(report.root)}"
+
+
+def _advice(wrong: list[str]) -> Iterator[str]:
+    """Say what helps, by the checks that found problems."""
+    if set(wrong) - set(MENDED_BY):
+        yield "keep a copy of the ledger's folder as it is, then bring events/ back from a backup;"
+        yield "without one, `orderledger repair` moves a damaged end of the log to rejects/, good lines of it too"
+    yield from (MENDED_BY[check] for check in wrong if check in MENDED_BY)
 
 
 def _verdict(check: "Check") -> str:

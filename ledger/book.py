@@ -5,7 +5,7 @@ import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct, ValidationError, convert
@@ -154,14 +154,19 @@ class Ledger:
         wait: float = 10.0,
         allow_odd: bool = False,
         expect_version: int | None = None,
+        undated: bool = False,
     ) -> Receipt:
         """Decide one fact and append it; it is on disk when this returns.
 
+        `undated`: its time is only that of the command, which may have waited for another one to end.
         Refused, VersionConflict, Locked or StorageFailed otherwise; then nothing was appended.
         """
         writer = self._writer
         with writer.lock(wait, lambda: now, LAG_BYTES):
             order = writer.order(fact.order_id)
+            if undated:
+                fact = _after_the_others(fact, order, wait)
+                now = max(now, fact.occurred_at)
             if expect_version is not None and order.version != expect_version:
                 known = already_recorded(order, fact)
                 if known is None:
@@ -200,9 +205,10 @@ class Ledger:
 
     def repair(self, *, wait: float = 10.0) -> str:
         """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""
-        published = [int(path.name) for path in self.path.glob("checkpoints/*") if path.name.isdigit()]
         with self.store.lock(wait):
-            return self.store.repair(max(published, default=0))
+            done = self.store.repair()
+            self.index.forget_what_is_gone(self.store)
+            return done
 
     def rebuild(self, *, wait: float = 10.0) -> None:
         """Throw the derived files away and make them again from the log."""
@@ -216,6 +222,14 @@ class Ledger:
                 raise StorageFailed(
                     str(error), why="the log itself is as it was", hint="see to the folder cache/"
                 ) from None
+
+
+def _after_the_others(fact: e.Fact, order: Order, wait: float) -> e.Fact:
+    """Let a fact that was told while others were being recorded come after them."""
+    latest = order.effective_at
+    if latest is None or not timedelta(0) <= latest - fact.occurred_at <= timedelta(seconds=wait):
+        return fact
+    return replace(fact, occurred_at=latest + timedelta(microseconds=1))
 
 
 def _again(order: Order, recorded: e.Recorded) -> Receipt:

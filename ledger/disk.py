@@ -98,6 +98,15 @@ def complete_bytes(path: Path, size: int) -> int:
         os.close(fd)
 
 
+def bytes_between(path: Path, start: int, end: int) -> bytes:
+    """What a file has from `start` to `end`, as much of it as a line can be."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        return os.pread(fd, min(end - start, LINE_BYTES_MAX), start)
+    finally:
+        os.close(fd)
+
+
 def newline_before(fd: int, end: int) -> int:
     """The offset after the last newline before `end`, 0 when there is none; read backwards in growing blocks."""
     block_bytes = 4096

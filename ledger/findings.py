@@ -9,6 +9,13 @@ PROBLEMS_MAX = 1000
 """So many problems are kept of each check."""
 
 
+class Told(NamedTuple):
+    """A problem, and the check that finds it."""
+
+    check: str
+    problem: str
+
+
 class Place(NamedTuple):
     """A line of the log: the seq due there, its segment and its number in it from 1; all None for what is no line."""
 

@@ -72,7 +72,8 @@ class Index:
     """The lines of every order up to `reach`, the position after the last line indexed.
 
     Each time the lock was taken, and before a reader asks, `catch_up` or `look` comes first. New lines are gathered in
-    memory and written FLUSH_EVENTS at a time, or by `flush`.
+    memory and written FLUSH_EVENTS at a time, or by `flush`. `cut` says that `look` found lines indexed which the log
+    does not have any more.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,6 +84,7 @@ class Index:
         self._covered: Covered = {}
         self._lagging = True
         self.rebuilt = False
+        self.cut = False
         self._pending: defaultdict[str, list[Position]] = defaultdict(list)
         self._count = 0
         self._flush_events = FLUSH_EVENTS
@@ -105,6 +107,7 @@ class Index:
             covered = self._read_covered()
         except (OSError, sqlite3.Error):
             covered = FOREIGN
+        self.cut = _cut(covered, self._snapshot)
         if _fits(covered, store, self._snapshot):
             self._covered = covered
         else:
@@ -166,6 +169,14 @@ class Index:
         self.rebuilt = True
         self.catch_up(store)
         self.flush()
+
+    def forget_what_is_gone(self, store: EventStore) -> None:
+        """Throw the file away if it has lines that `repair` moved out of the log; under the lock."""
+        self.look(store)
+        if self.cut:
+            with suppress(OSError):
+                self._discard()
+        self.close()
 
     def positions(self, order_id: str) -> list[Position]:
         """Where the indexed lines of an order are, oldest first; Mismatch when the file cannot say."""
@@ -260,6 +271,12 @@ class Index:
             self._stored = stored
             self._begin(dict(stored))
         if not _fits(self._covered, store, snapshot):
+            if _cut(self._covered, snapshot):
+                raise Damaged(
+                    "the log is shorter than it was: events are missing from its end",
+                    why="the index has their places",
+                    hint="bring the segments back from a backup; if it is meant to be so, run `orderledger rebuild`",
+                )
             self._discard()
             self._open()
 
@@ -353,6 +370,13 @@ def _parsed(line: bytes) -> _Line:
         return _LINE.decode(line)
     except UNREADABLE as error:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
+
+
+def _cut(covered: Covered, snapshot: Snapshot) -> bool:
+    """Whether lines were indexed that the log does not have any more at its end."""
+    newest = max(covered, default=-1)
+    sizes = dict(enumerate(file.size for file in snapshot.files))
+    return newest >= 0 and covered[newest][0] > sizes.get(newest, 0)
 
 
 def _fits(covered: Covered, store: EventStore, snapshot: Snapshot) -> bool:

@@ -1,5 +1,6 @@
 """One line of the log: an event and its CRC, as bytes and back."""
 
+import re
 from datetime import UTC, datetime
 from zlib import crc32
 
@@ -10,6 +11,7 @@ from ledger.errors import UNREADABLE, Damaged
 from ledger.events import Recorded
 
 _encode = msgspec.json.Encoder().encode
+_END = re.compile(rb',"crc":"[0-9a-f]{8}"\}')
 _DECODER = msgspec.json.Decoder(Recorded)
 
 
@@ -28,6 +30,18 @@ def check_crc(line: bytes) -> None:
     """Damaged when a line (without newline) does not match its CRC."""
     if line[-18:] != b',"crc":"%08x"}' % crc32(line[:-18]):
         raise Damaged("a line of the log is damaged", why="its bytes do not match its CRC", hint=REPAIR)
+
+
+def whole_bytes(rest: bytes) -> int:
+    """How many bytes after the last newline are a line to which only its newline is missing; 0 when there is none."""
+    found = _END.search(rest)  # no text of a line can look like it: its quotes are escaped
+    if found is None:
+        return 0
+    try:
+        check_crc(rest[: found.end()])
+    except Damaged:
+        return 0
+    return found.end()
 
 
 def decode(line: bytes) -> Recorded:

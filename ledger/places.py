@@ -19,6 +19,7 @@ import msgspec
 from ledger import plain
 from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged, StorageFailed
+from ledger.findings import Told
 from ledger.index import FLUSH_EVENTS, FORMAT, NO_INDEX
 from ledger.segments import Position, position
 
@@ -85,8 +86,10 @@ class Places:
         """Drop everything."""
         self._db.close()
 
-    def differences(self, index: Path, files: Sequence[LogFile], sizes_now: Sequence[int]) -> Iterator[str]:
+    def differences(self, index: Path, files: Sequence[LogFile], sizes_now: Sequence[int]) -> Iterator[Told]:
         """What an index has otherwise, as far as it covers the log; one that lags behind, or is not there, is well.
+
+        Lines that it has and the log has not are told of the log.
 
         `files` is the log as it was gathered; a writer may have gone on since: `sizes_now` is how long it is by now.
         """
@@ -98,32 +101,37 @@ class Places:
             with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 yield from self._differences(db, files, sizes_now)
         except OSError as error:
-            yield f"it cannot be read: {error}"
+            yield Told("index", f"it cannot be read: {error}")
         except (struct.error, TypeError, ValueError) as error:
-            yield f"it cannot be read: {error}"
+            yield Told("index", f"it cannot be read: {error}")
         except sqlite3.Error as error:
             # Somebody may be writing it, or was killed while he did: who uses it next sees to that.
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in NO_INDEX:
-                yield f"it cannot be read: {error}"
+                yield Told("index", f"it cannot be read: {error}")
 
-    def _differences(self, db: sqlite3.Connection, files: Sequence[LogFile], sizes_now: Sequence[int]) -> Iterator[str]:
+    def _differences(
+        self, db: sqlite3.Connection, files: Sequence[LogFile], sizes_now: Sequence[int]
+    ) -> Iterator[Told]:
         db.execute("BEGIN")
         if db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
-            yield "it is of another format"
+            yield Told("index", "it is of another format")
             return
         covered = db.execute("SELECT segment, bytes, crc FROM covered ORDER BY segment").fetchall()
         reach = 0
         for due, (ordinal, size, crc) in enumerate(covered):
-            if ordinal != due or due >= len(sizes_now) or not 0 < size <= sizes_now[due]:
-                yield f"it covers {size} bytes of segment {ordinal + 1}, which are not there"
+            if ordinal != due or size <= 0:
+                yield Told("index", f"it covers {size} bytes of segment {ordinal + 1}")
+                return
+            if due >= len(sizes_now) or size > sizes_now[due]:
+                yield Told("segments", "the log is shorter than its index knew it: events are missing from its end")
                 return
             if due < len(files):
                 file = files[due]
                 if size <= file.size and _last_crc(file, size) != crc:
-                    yield f"{file.path.name} has another line before byte {size} than it was made from"
+                    yield Told("index", f"{file.path.name} has another line before byte {size} than it was made from")
                     return
                 reach = position(due, min(size, file.size))
-        yield from _compared(_rows(db, reach), _rows(self._db, reach))
+        yield from (Told("index", one) for one in _compared(_rows(db, reach), _rows(self._db, reach)))
 
 
 def _last_crc(file: LogFile, size: int) -> int | None:

@@ -13,6 +13,7 @@ from ledger import events as e
 from ledger import money
 from ledger.decide import ADVICE, Decision, decide
 from ledger.errors import Refused
+from ledger.findings import Told
 from ledger.line import decode
 from ledger.order import Order, evolve
 from ledger.places import Places
@@ -37,13 +38,6 @@ PASSED_OVER_MAX = 100_000
 
 DOUBTS_MAX = 1000
 """So many orders are followed with and without a line that was refused, until the next line tells which it knows."""
-
-
-class Told(NamedTuple):
-    """A problem of a line, and the check that finds it."""
-
-    check: str
-    problem: str
 
 
 class Gap(NamedTuple):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ledger.disk import BLOCK_BYTES, LINE_BYTES_MAX, LogFile, complete_bytes
+from ledger.disk import BLOCK_BYTES, LINE_BYTES_MAX, LogFile, bytes_between, complete_bytes
+from ledger.line import whole_bytes
 
 _NAME = re.compile(r"([0-9]{12})\.jsonl")
 
@@ -43,6 +44,8 @@ def segments(events_dir: Path, say: Callable[[str], None]) -> list[LogFile]:
             size = complete_bytes(newest.path, newest.size)
         except OSError:
             size = newest.size  # whoever reads it is told
+        if size < newest.size and whole_bytes(bytes_between(newest.path, size, newest.size)):
+            say(f"events/{newest.path.name}: its last line is whole and has lost the newline that ends it")
         if size:
             return [*found, newest._replace(size=size)]
     return []

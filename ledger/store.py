@@ -21,6 +21,7 @@ from ledger.disk import (
     Disk,
     Draft,
     LogFile,
+    bytes_between,
     check_owner,
     complete_bytes,
     failed,
@@ -32,7 +33,7 @@ from ledger.disk import (
     write_all,
 )
 from ledger.errors import Damaged, Locked, StorageFailed
-from ledger.line import decode
+from ledger.line import decode, whole_bytes
 from ledger.segments import (
     OFFSET_BITS,
     OFFSET_MASK,
@@ -48,6 +49,7 @@ from ledger.segments import (
 POLL_SECONDS = 0.005
 
 _NAME = re.compile(r"[0-9]{12}\.jsonl")
+_CHECKPOINT = re.compile(r"[0-9]{12}")
 
 
 class EventStore:
@@ -154,14 +156,17 @@ class EventStore:
     def ready(self) -> End:
         """Make the end of the log fit to build on, and say where it is; Damaged when its last line is bad.
 
-        An unterminated last line is moved to rejects/ (said in `repaired`). Lines that this object did not leave there
-        itself are synced: their writer may have been killed before it did. A disk says only once that a sync failed, so
-        the last segment is then made read-only, and who finds it so writes it anew.
+        A last line that is not ended is ended if it is whole, else moved to rejects/ (said in `repaired`). Lines that
+        this object did not leave there itself are synced: their writer may have been killed before it did. A disk says
+        only once that a sync failed, so the last segment is then made read-only, and who finds it so writes it anew.
+        A log that ends before a published checkpoint does is Damaged.
         """
         assert self._locked
         try:
-            files = self._mended()
+            covered = self._covered()
+            files = self._mended(covered)
             if not files:
+                _check_covered(0, covered)
                 self._tail, self._last_line = LogFile(0, self.events_dir, 0), b""
                 return End(0, None, 0)
             tail = files[-1]
@@ -182,6 +187,7 @@ class EventStore:
         first = decode(line_at(fd, 0, tail.path))
         if first.seq != tail.first_seq:
             raise Damaged(f"{tail.path.name} begins with seq {first.seq}", why="its name says otherwise", hint=REPAIR)
+        _check_covered(last.seq, covered)
         self._tail, self._last_line = tail, line
         return End(last.seq, last.recorded_at, position(len(files) - 1, tail.size))
 
@@ -231,29 +237,32 @@ class EventStore:
         self._tail, self._last_line = LogFile(first_seq, path, draft.size), last_line
         return position(len(self._paths) - 1, 0)
 
-    def repair(self, covered: int) -> str:
+    def repair(self) -> str:
         """Move everything from the first bad line of the last segment to rejects/, and say what was done.
 
-        `covered` is the size of the greatest published checkpoint (0: none). Damaged when the bad line is in an earlier
-        segment or covered: then nothing is touched.
+        Damaged when the bad line is in an earlier segment, covered by a published checkpoint, or no line but a segment
+        that is missing: then nothing is touched.
         """
         assert self._locked
         try:
-            files = self._files()
+            covered, files = self._covered(), self._files()
             if files and not files[-1].size:
+                _check_covered(files[-1].first_seq - 1, covered)
                 self.disk.unlink(files[-1].path)
                 self.disk.sync_folder(self.events_dir)
                 return (
                     f"{files[-1].path.name} was empty and is removed; what it may have held is not in the log any more"
                 )
-            self._mended()
+            self._mended(covered)
             damage = self.first_damage()
             if damage is None:
-                return self.repaired[-1] if self.repaired else "nothing is wrong with the log"
+                return self.repaired[-1] if self.repaired else "nothing is wrong with the lines of the log"
             where = f"{damage.file.path.name}, line {damage.line} (seq {damage.seq}): {damage.problem}"
             backup = "nothing was moved; bring the segment back from a backup"
             if damage.ordinal != len(self._paths) - 1:
                 raise Damaged(where, why="only the end of the last segment can be moved away", hint=backup)
+            if damage.file.first_seq != damage.seq and damage.line == 1:
+                raise Damaged(where, why="the lines before it are missing, its own may be good", hint=backup)
             if damage.seq <= covered:
                 raise Damaged(where, why=f"a published checkpoint covers seq 1 to {covered}", hint=backup)
             return f"{where}; {self._move_away('damaged', damage.file)}"
@@ -428,8 +437,16 @@ class EventStore:
             self._let_go()
         return failed(error)
 
-    def _mended(self) -> list[LogFile]:
-        """The segments, after dead drafts were removed and an unterminated last line was moved away."""
+    def _covered(self) -> int:
+        """The size of the greatest published checkpoint, by its name; 0 when there is none."""
+        try:
+            names = os.listdir(self.path / "checkpoints")
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        return max((int(name) for name in names if _CHECKPOINT.fullmatch(name)), default=0)
+
+    def _mended(self, covered: int) -> list[LogFile]:
+        """The segments, after dead drafts were removed and a last line that is not ended was ended or moved away."""
         files = self._files()
         for path in self._drafts:
             sweep_draft(path, self.disk)
@@ -437,12 +454,38 @@ class EventStore:
             tail = files[-1]
             size = complete_bytes(tail.path, tail.size)
             if size != tail.size:
-                moved = self._move_away("torn", tail._replace(size=size))
-                self.repaired.append(f"the last line of the log was torn: {moved}")
+                whole = whole_bytes(bytes_between(tail.path, size, tail.size))
+                if whole:
+                    self._end_line(tail, size + whole)
+                else:
+                    before = last_seq(tail._replace(size=size)) if size else tail.first_seq - 1
+                    _check_covered(before or 0, covered)
+                    moved = self._move_away("torn", tail._replace(size=size))
+                    self.repaired.append(f"the last line of the log was torn: {moved}")
                 return self._files()
             if not size:
                 raise Damaged(f"{tail.path.name} is empty", why="a segment has at least one line", hint=REPAIR)
         return files
+
+    def _end_line(self, tail: LogFile, end: int) -> None:
+        """Put the newline that the last line has lost, and move away what stands in its place."""
+        told = "the last line of the log was not ended"
+        if end < tail.size:
+            told += f": {self._move_away('torn', tail._replace(size=end))}"
+        self._let_go()
+        unsure = sealed(tail.path)
+        self.disk.unseal(tail.path)
+        try:
+            fd = self.disk.open(tail.path, os.O_WRONLY | os.O_APPEND)
+        finally:
+            if unsure:
+                self.disk.seal(tail.path)
+        try:
+            write_all(self.disk, fd, b"\n")
+            self.disk.sync(fd)
+        finally:
+            self.disk.close(fd)
+        self.repaired.append(f"{told}; it is whole and stands")
 
     def _move_away(self, kind: str, keep: LogFile) -> str:
         """Copy what follows `keep.size` bytes of a segment to rejects/, and only then cut it off; both durable."""
@@ -486,6 +529,16 @@ class EventStore:
         self.disk.sync_folder(self.path)  # rejects/ itself may be new
         size, counted = f"{offset - keep.size} bytes", "1 line" if lines == 1 else f"{lines} lines"
         return path, f"{counted} ({size})" if lines else size
+
+
+def _check_covered(last_seq: int, covered: int) -> None:
+    """Damaged when a log that ends there is shorter than what was published of it."""
+    if last_seq < covered:
+        raise Damaged(
+            f"the log ends with seq {last_seq}, and a published checkpoint covers seq 1 to {covered}",
+            why="events are missing from its end",
+            hint="nothing was changed; bring the last segment back from a backup",
+        )
 
 
 def _last(chunk: bytes) -> bytes:

@@ -110,7 +110,10 @@ def _checkpoints(folder: Path, origin: str, findings: Findings) -> dict[str, Che
     if problem := plain.folder_problem(folder):
         findings.say("checkpoints", f"checkpoints/ {problem}")
         return found
-    for name in sorted(os.listdir(folder)) if folder.exists() else ():
+    if not folder.exists():
+        findings.say("checkpoints", "checkpoints/ is missing: the log cannot be held against what was published")
+        return found
+    for name in sorted(os.listdir(folder)):
         if name.startswith("."):
             continue  # one that is being written
         why = ""
@@ -186,8 +189,8 @@ class _Pass:
             self._findings.say("index", "it cannot be held against a log that cannot be read")
             return
         sizes_now = [path.stat().st_size for path in sorted(index.parent.parent.glob("events/*.jsonl"))]
-        for problem in self._places.differences(index, self._files, sizes_now):
-            self._findings.say("index", f"cache/{index.name}: {problem}")
+        for check, problem in self._places.differences(index, self._files, sizes_now):
+            self._findings.say(check, f"cache/{index.name}: {problem}" if check == "index" else problem)
 
     def _read_segment(self, ordinal: int, file: LogFile) -> None:
         name, number = file.path.name, 1

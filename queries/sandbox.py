@@ -7,7 +7,7 @@ is described before it runs: that binds it, executes nothing, and refuses a WITH
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,7 +109,8 @@ def limits(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[No
         seconds = timeout
         while not done.wait(seconds):
             expired.set()
-            con.interrupt()
+            with suppress(duckdb.ConnectionException):  # closed meanwhile
+                con.interrupt()
             seconds = _INTERRUPT_SECONDS
 
     watch = None if timeout is None else threading.Thread(target=interrupt, daemon=True)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -485,7 +486,7 @@ def test_the_draft_of_a_dead_maker_is_removed_and_that_of_a_living_one_is_kept(s
 # Torn ends.
 
 
-@pytest.mark.parametrize("cut", [1, 5, 100])
+@pytest.mark.parametrize("cut", [2, 5, 100])
 def test_a_torn_last_line_is_moved_to_rejects(store: EventStore, cut: int) -> None:
     append(store, 1, 2)
     whole = segment(store).read_bytes()
@@ -495,6 +496,64 @@ def test_a_torn_last_line_is_moved_to_rejects(store: EventStore, cut: int) -> No
     name = f"torn-000000000001-{len(line(1))}"
     assert (store.rejects_dir / name).read_bytes() == line(2)[:-cut]
     assert store.repaired == [f"the last line of the log was torn: {len(line(2)) - cut} bytes moved to rejects/{name}"]
+
+
+@pytest.mark.parametrize("end", [b"", b"X", b"\0" * 4096, b'X{"seq":3,'])
+def test_a_last_line_that_has_lost_its_newline_stands(store: EventStore, end: bytes) -> None:
+    """One changed byte is no reason to lose an event that may have been acknowledged."""
+    append(store, 1, 2)
+    whole = segment(store).read_bytes()
+    segment(store).write_bytes(whole[:-1] + end)
+    append(store, 3)
+    assert seqs(store) == [1, 2, 3]
+    assert segment(store).read_bytes() == whole + line(3)
+    [told] = store.repaired
+    assert told.startswith("the last line of the log was not ended")
+    assert told.endswith("; it is whole and stands")
+    assert [path.read_bytes() for path in store.rejects_dir.glob("torn-*")] == ([end] if end else [])
+
+
+def test_a_line_whose_newline_cannot_be_written_is_there_the_next_time(store: EventStore, disk: FailingDisk) -> None:
+    append(store, 1)
+    whole = segment(store).read_bytes()
+    segment(store).write_bytes(whole[:-1])
+    disk.fail("write", code=errno.ENOSPC)
+    with store.lock(0), pytest.raises(StorageFailed, match="No space"):
+        store.ready()
+    append(store, 2)
+    assert seqs(store) == [1, 2]
+
+
+@pytest.mark.parametrize("end", [b'{"seq":2,"ver', b"bad\n"])
+def test_what_a_published_checkpoint_covers_is_not_moved_away(store: EventStore, end: bytes) -> None:
+    append(store, 1)
+    before = segment(store).read_bytes() + end
+    segment(store).write_bytes(before)
+    (store.path / "checkpoints").mkdir()
+    (store.path / "checkpoints" / "000000000002").touch()
+    for act in (store.ready, store.repair):
+        with store.lock(0), pytest.raises(Damaged):
+            act()
+    assert segment(store).read_bytes() == before
+
+
+def test_an_empty_segment_that_a_published_checkpoint_covers_is_not_removed(store: EventStore) -> None:
+    append(store, 1)
+    segment(store).write_bytes(b"")
+    with pytest.raises(Damaged, match="ends with seq 0, and a published checkpoint covers seq 1 to 1"):
+        repair(store, covered=1)
+    assert segment(store).exists()
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_nothing_is_appended_to_a_log_that_is_shorter_than_was_published(store: EventStore, end: int) -> None:
+    (store.path / "checkpoints").mkdir()
+    (store.path / "checkpoints" / "000000000002").touch()
+    (store.path / "checkpoints" / "7").touch()  # no checkpoint is named so
+    if end:
+        segment(store).write_bytes(line(1))
+    with pytest.raises(Damaged, match=f"ends with seq {end}, and a published checkpoint covers seq 1 to 2"):
+        append(store, end + 1)
 
 
 def test_what_was_moved_to_rejects_is_never_overwritten(store: EventStore) -> None:
@@ -608,14 +667,18 @@ def test_a_missing_segment_and_a_cut_older_segment_are_damage(small: EventStore)
 
 
 def repair(store: EventStore, covered: int = 0) -> str:
+    if covered:
+        shutil.rmtree(store.path / "checkpoints", ignore_errors=True)
+        (store.path / "checkpoints").mkdir()
+        (store.path / "checkpoints" / f"{covered:012d}").touch()
     with store.lock(0):
-        return store.repair(covered)
+        return store.repair()
 
 
 def test_repair_says_so_when_nothing_is_wrong(store: EventStore) -> None:
-    assert repair(store) == "nothing is wrong with the log"
+    assert repair(store) == "nothing is wrong with the lines of the log"
     append(store, 1)
-    assert repair(store) == "nothing is wrong with the log"
+    assert repair(store) == "nothing is wrong with the lines of the log"
 
 
 def test_repair_moves_everything_from_the_first_bad_line(store: EventStore) -> None:
@@ -667,6 +730,16 @@ def test_repair_refuses_what_a_published_checkpoint_covers(store: EventStore) ->
         repair(store, covered=2)
     assert "checkpoint" in caught.value.why
     assert "moved" in repair(store, covered=1)
+
+
+def test_repair_leaves_a_good_segment_where_the_one_before_it_is_missing(small: EventStore) -> None:
+    for seq in (1, 2, 3, 4, 5):
+        append(small, seq)
+    segment(small, 3).unlink()
+    with pytest.raises(Damaged) as caught:
+        repair(small)
+    assert "the lines before it are missing" in caught.value.why
+    assert segment(small, 5).read_bytes() == line(5)
 
 
 def test_repair_that_the_disk_does_not_take_changes_nothing(store: EventStore, disk: FailingDisk) -> None:

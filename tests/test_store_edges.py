@@ -488,7 +488,7 @@ def test_a_lock_cannot_be_taken_twice_and_is_free_again_after_an_error(store: Ev
         pass
     with pytest.raises(ZeroDivisionError), store.lock(0):
         raise ZeroDivisionError
-    for act in (store.ready, lambda: store.repair(0)):
+    for act in (store.ready, store.repair):
         with pytest.raises(AssertionError):
             act()
     append(store, 1)
@@ -762,7 +762,7 @@ def test_repair_removes_an_empty_last_segment_and_says_so(store: EventStore, dis
     said = []
     assert told(disk, lambda: said.append(repair(store))) == ["unlink 4", "sync events/"]
     assert said == ["000000000004.jsonl was empty and is removed; what it may have held is not in the log any more"]
-    assert repair(store) == "nothing is wrong with the log"
+    assert repair(store) == "nothing is wrong with the lines of the log"
     assert seqs(store) == [1, 2, 3]
 
 
