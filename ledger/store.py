@@ -472,14 +472,7 @@ class EventStore:
         told = "the last line of the log was not ended"
         if end < tail.size:
             told += f": {self._move_away('torn', tail._replace(size=end))}"
-        self._let_go()
-        unsure = sealed(tail.path)
-        self.disk.unseal(tail.path)
-        try:
-            fd = self.disk.open(tail.path, os.O_WRONLY | os.O_APPEND)
-        finally:
-            if unsure:
-                self.disk.seal(tail.path)
+        fd = self._open_marked(tail.path, os.O_WRONLY | os.O_APPEND)
         try:
             write_all(self.disk, fd, b"\n")
             self.disk.sync(fd)
@@ -487,16 +480,20 @@ class EventStore:
             self.disk.close(fd)
         self.repaired.append(f"{told}; it is whole and stands")
 
-    def _move_away(self, kind: str, keep: LogFile) -> str:
-        """Copy what follows `keep.size` bytes of a segment to rejects/, and only then cut it off; both durable."""
+    def _open_marked(self, path: Path, flags: int) -> int:
+        """A descriptor that changes the end of a segment, which keeps its mark of a failed sync if it has one."""
         self._let_go()
-        unsure = sealed(keep.path)
-        self.disk.unseal(keep.path)
+        unsure = sealed(path)
+        self.disk.unseal(path)
         try:
-            source = self.disk.open(keep.path, os.O_RDWR)
+            return self.disk.open(path, flags)
         finally:
             if unsure:
-                self.disk.seal(keep.path)
+                self.disk.seal(path)
+
+    def _move_away(self, kind: str, keep: LogFile) -> str:
+        """Copy what follows `keep.size` bytes of a segment to rejects/, and only then cut it off; both durable."""
+        source = self._open_marked(keep.path, os.O_RDWR)
         try:
             target, said = self._copy(source, keep, kind)
             if keep.size:

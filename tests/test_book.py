@@ -10,7 +10,7 @@ import pytest
 
 from ledger.book import Ledger
 from ledger.disk import Disk
-from ledger.errors import Damaged, StorageFailed
+from ledger.errors import Damaged, Refused, StorageFailed
 from ledger.events import Fact, Noted, Paid, Placed, Recorded, Retracted
 from ledger.formats.facts import Reject
 from ledger.importing import Line, Summary
@@ -191,3 +191,28 @@ def test_reading_between_two_writes_changes_nothing_for_the_writer(ledger: Ledge
     assert bring_in(ledger, [noted("c", 1)], dry_run=True).refused == 1
     assert ledger.record(noted("a", 1), now=NOW).recorded.version == 2
     assert [recorded.seq for recorded in log(ledger)] == [1, 2, 3, 4]
+
+
+# What is told without a time.
+
+
+def test_what_is_told_while_others_record_comes_after_them(ledger: Ledger) -> None:
+    """It waited for the lock, so its moment had passed."""
+    ledger.record(placed("a"), now=NOW)
+    other = Noted(order_id="a", occurred_at=NOW + timedelta(seconds=2), text="the other one")
+    ledger.record(other, now=NOW + timedelta(seconds=2))
+    mine = Noted(order_id="a", occurred_at=NOW, text="mine")
+    with pytest.raises(Refused, match="out-of-order"):
+        ledger.record(mine, now=NOW)
+    with pytest.raises(Refused, match="out-of-order"):
+        ledger.record(mine, now=NOW, wait=1, undated=True)
+    recorded = ledger.record(mine, now=NOW, wait=10, undated=True).recorded
+    assert recorded.event.occurred_at == other.occurred_at + timedelta(microseconds=1)
+    assert recorded.odd == ()
+
+
+def test_what_is_told_at_one_moment_by_two_is_two_facts(ledger: Ledger) -> None:
+    ledger.record(placed("a"), now=NOW)
+    same = Noted(order_id="a", occurred_at=NOW, text="the same")
+    receipts = [ledger.record(same, now=NOW, undated=True) for _ in range(2)]
+    assert [receipt.duplicate for receipt in receipts] == [False, False]

@@ -359,9 +359,10 @@ def test_a_signal_ends_the_import_with_its_summary(cli: Cli, tmp_path: Path, num
         writer.flush()
         time.sleep(0.3)
         process.send_signal(number)
-        out, _ = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert out.startswith(b"read 2 lines")
+    assert err.startswith(b"interrupted: import it again for the rest")
     assert len(log_of(cli)) == 2
 
 

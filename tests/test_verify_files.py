@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import struct
 from collections.abc import Callable
@@ -106,7 +107,6 @@ TAMPERED = {
     ),
     "half a position": ("UPDATE lines SET positions = x'00' WHERE order_id = 'a'", "it cannot be read"),
     "no positions": ("UPDATE lines SET positions = NULL WHERE order_id = 'a'", "it cannot be read"),
-    "more than there is": ("UPDATE covered SET bytes = bytes + 9 WHERE segment = 2", "bytes of segment 3"),
     "another line": ("UPDATE covered SET crc = 5 WHERE segment = 2", "has another line before byte"),
     "half a line": ("UPDATE covered SET bytes = bytes - 1 WHERE segment = 2", "has another line before byte"),
     "a segment left out": ("DELETE FROM covered WHERE segment = 1", "bytes of segment 3"),
@@ -125,6 +125,36 @@ def test_an_index_that_is_not_what_the_log_makes_is_told(ledger: Ledger, tampere
     assert found(ledger, quick=True) == []
 
 
+def test_a_log_that_is_shorter_than_its_index_is_told_of_the_log(ledger: Ledger) -> None:
+    """Whoever keeps no checkpoint still hears that events are gone."""
+    (ledger.path / "checkpoints" / "000000000011").unlink()
+    segment(ledger, 9).unlink()
+    told = "the log is shorter than its index knew it: events are missing from its end"
+    assert found(ledger) == [("segments", None, told)]
+
+
+@pytest.mark.parametrize("end", [b"", b"X"])
+def test_a_last_line_without_its_newline_is_told(ledger: Ledger, end: bytes) -> None:
+    path = segment(ledger, 9)
+    path.write_bytes(path.read_bytes()[:-1] + end)
+    told = "events/000000000009.jsonl: its last line is whole and has lost the newline that ends it"
+    assert ("segments", None, told) in found(ledger, quick=True)
+    path.write_bytes(path.read_bytes()[:-20] + b"X" * 20)
+    assert told not in [problem for _, _, problem in found(ledger, quick=True)]
+
+
+def test_an_end_that_only_looks_like_a_line_is_not_told_for_one(ledger: Ledger) -> None:
+    path = segment(ledger, 9)
+    path.write_bytes(path.read_bytes().replace(b"asked", b"asket")[:-1])
+    assert [check for check, _, _ in found(ledger, quick=True)] == ["checkpoints"]
+
+
+def test_what_was_published_cannot_be_lost_unseen(ledger: Ledger) -> None:
+    shutil.rmtree(ledger.path / "checkpoints")
+    told = "checkpoints/ is missing: the log cannot be held against what was published"
+    assert found(ledger) == [("checkpoints", None, told)]
+
+
 def test_an_index_that_is_no_database_is_told(ledger: Ledger) -> None:
     ledger.index.path.write_bytes(b"no database" * 100)
     assert [check for check, _, _ in found(ledger)] == ["index"]
@@ -134,6 +164,7 @@ def test_an_index_that_lags_behind_is_good(ledger: Ledger) -> None:
     path, lines = lines_around(ledger, 11)
     whole = path.read_bytes()
     path.write_bytes(b"".join(lines[:1]))
+    (ledger.path / "checkpoints" / "000000000011").unlink()
     ledger.rebuild()
     path.write_bytes(whole)
     assert found(ledger) == []
@@ -148,6 +179,7 @@ def test_an_index_that_was_written_while_the_log_was_read_is_good(
     whole = segment(ledger, 9).read_bytes()
     first = whole.index(b"\n") + 1
     monkeypatch.setattr("ledger.scan.complete_bytes", lambda path, size: first)
+    monkeypatch.setattr("ledger.scan.whole_bytes", lambda rest: 0)  # the rest was not there yet
     (ledger.path / "checkpoints" / "000000000011").unlink()
     report = verify(ledger)
     assert (report.ok, report.events) == (True, 9)
@@ -316,7 +348,8 @@ def only_segment(cli: Cli) -> Path:
 def test_all_sample_logs_are_good(cli: Cli) -> None:
     checkpoint = cli.ok("checkpoint")
     report = cli.ok("verify").splitlines()
-    assert report[: len(CHECKS)] == [f"{name:<11}  ok" for name in CHECKS]
+    assert report[0] == f"sound: all {len(CHECKS)} checks passed"
+    assert report[2 : 2 + len(CHECKS)] == [f"{name:<11}  ok" for name in CHECKS]
     assert report[-1] == f"root {checkpoint.splitlines()[2]}"
     assert report[-2] == f"{checkpoint.splitlines()[1]} events"
     (cli.ledger / "policy.toml").write_text("protection_days = 3\nbuyer_cancels_unpaid = false\n")
