@@ -165,7 +165,7 @@ class Ledger:
         with writer.lock(wait, lambda: now, LAG_BYTES):
             order = writer.order(fact.order_id)
             if undated:
-                fact = _after_the_others(fact, order, wait)
+                fact = _after_the_others(fact, order, now)
                 now = max(now, fact.occurred_at)
             if expect_version is not None and order.version != expect_version:
                 known = already_recorded(order, fact)
@@ -206,8 +206,10 @@ class Ledger:
     def repair(self, *, wait: float = 10.0) -> str:
         """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""
         with self.store.lock(wait):
+            missed = self.index.misses(self.store)
             done = self.store.repair()
-            self.index.forget_what_is_gone(self.store)
+            if not missed and self.index.misses(self.store):
+                self.index.discard()  # what it has besides the log was moved away just now
             return done
 
     def rebuild(self, *, wait: float = 10.0) -> None:
@@ -224,10 +226,10 @@ class Ledger:
                 ) from None
 
 
-def _after_the_others(fact: e.Fact, order: Order, wait: float) -> e.Fact:
-    """Let a fact that was told while others were being recorded come after them."""
+def _after_the_others(fact: e.Fact, order: Order, now: datetime) -> e.Fact:
+    """Let a fact that was told before the latest was recorded come after it."""
     latest = order.effective_at
-    if latest is None or not timedelta(0) <= latest - fact.occurred_at <= timedelta(seconds=wait):
+    if latest is None or fact.occurred_at > latest or order.line(order.version).recorded_at <= now:
         return fact
     return replace(fact, occurred_at=latest + timedelta(microseconds=1))
 

@@ -1,7 +1,8 @@
 """The index: which lines of the log belong to an order.
 
-It is derived: whatever does not fit the log is thrown away and made again from it. It may lag behind the log, then the
-lines after its reach are searched. Only the lock's holder writes it; readers take it as it is, or leave it.
+It is derived: whatever does not fit the log is thrown away and made again from it, unless it shows that lines are gone.
+It may lag behind the log, then the lines after its reach are searched. Only the lock's holder writes it; readers take
+it as it is, or leave it.
 """
 
 import os
@@ -72,8 +73,7 @@ class Index:
     """The lines of every order up to `reach`, the position after the last line indexed.
 
     Each time the lock was taken, and before a reader asks, `catch_up` or `look` comes first. New lines are gathered in
-    memory and written FLUSH_EVENTS at a time, or by `flush`. `cut` says that `look` found lines indexed which the log
-    does not have any more.
+    memory and written FLUSH_EVENTS at a time, or by `flush`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,7 +84,7 @@ class Index:
         self._covered: Covered = {}
         self._lagging = True
         self.rebuilt = False
-        self.cut = False
+        self._cut = False
         self._pending: defaultdict[str, list[Position]] = defaultdict(list)
         self._count = 0
         self._flush_events = FLUSH_EVENTS
@@ -107,19 +107,29 @@ class Index:
             covered = self._read_covered()
         except (OSError, sqlite3.Error):
             covered = FOREIGN
-        self.cut = _cut(covered, self._snapshot)
+        self._cut = _is_cut(covered, self._snapshot)
         if _fits(covered, store, self._snapshot):
             self._covered = covered
         else:
             self.close()
 
+    def misses(self, store: EventStore) -> bool:
+        """Whether the file has lines which the log does not have any more at its end."""
+        other = Index(self.path)
+        other.look(store)
+        other.close()
+        return other._cut
+
     def catch_up(self, store: EventStore, lag_bytes: int = 0) -> None:
         """Index the lines that are not yet, unless they are no more than `lag_bytes`; under the lock.
 
-        Damaged when such a line is; IndexFailed when the file cannot be used or written.
+        Damaged when such a line is, or the log is shorter than it was; IndexFailed when the file cannot be used or
+        written.
         """
         snapshot = store.snapshot()
         if self._db is None and snapshot.bytes_after(0) < lag_bytes:
+            if self.misses(store):
+                raise _shorter()
             self._snapshot = snapshot
             return
         try:
@@ -170,13 +180,10 @@ class Index:
         self.catch_up(store)
         self.flush()
 
-    def forget_what_is_gone(self, store: EventStore) -> None:
-        """Throw the file away if it has lines that `repair` moved out of the log; under the lock."""
-        self.look(store)
-        if self.cut:
-            with suppress(OSError):
-                self._discard()
-        self.close()
+    def discard(self) -> None:
+        """Throw the file away; it is made again when it is needed. Under the lock."""
+        with suppress(OSError):
+            self._discard()
 
     def positions(self, order_id: str) -> list[Position]:
         """Where the indexed lines of an order are, oldest first; Mismatch when the file cannot say."""
@@ -271,12 +278,8 @@ class Index:
             self._stored = stored
             self._begin(dict(stored))
         if not _fits(self._covered, store, snapshot):
-            if _cut(self._covered, snapshot):
-                raise Damaged(
-                    "the log is shorter than it was: events are missing from its end",
-                    why="the index has their places",
-                    hint="bring the segments back from a backup; if it is meant to be so, run `orderledger rebuild`",
-                )
+            if _is_cut(self._covered, snapshot):
+                raise _shorter()
             self._discard()
             self._open()
 
@@ -372,7 +375,15 @@ def _parsed(line: bytes) -> _Line:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
 
 
-def _cut(covered: Covered, snapshot: Snapshot) -> bool:
+def _shorter() -> Damaged:
+    return Damaged(
+        "the log is shorter than it was: events are missing from its end",
+        why="the index has their places",
+        hint="bring the segments back from a backup; if it is meant to be so, run `orderledger rebuild`",
+    )
+
+
+def _is_cut(covered: Covered, snapshot: Snapshot) -> bool:
     """Whether lines were indexed that the log does not have any more at its end."""
     newest = max(covered, default=-1)
     sizes = dict(enumerate(file.size for file in snapshot.files))

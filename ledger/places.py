@@ -7,7 +7,7 @@ import os
 import sqlite3
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import groupby
 from operator import itemgetter
@@ -86,12 +86,14 @@ class Places:
         """Drop everything."""
         self._db.close()
 
-    def differences(self, index: Path, files: Sequence[LogFile], sizes_now: Sequence[int]) -> Iterator[Told]:
+    def differences(
+        self, index: Path, files: Sequence[LogFile], sizes_now: Callable[[], Sequence[int]]
+    ) -> Iterator[Told]:
         """What an index has otherwise, as far as it covers the log; one that lags behind, or is not there, is well.
 
         Lines that it has and the log has not are told of the log.
 
-        `files` is the log as it was gathered; a writer may have gone on since: `sizes_now` is how long it is by now.
+        `files` is the log as it was gathered; a writer may have gone on since: `sizes_now` tells how long it is by now.
         """
         if not os.path.lexists(index):
             return
@@ -110,19 +112,19 @@ class Places:
                 yield Told("index", f"it cannot be read: {error}")
 
     def _differences(
-        self, db: sqlite3.Connection, files: Sequence[LogFile], sizes_now: Sequence[int]
+        self, db: sqlite3.Connection, files: Sequence[LogFile], sizes_now: Callable[[], Sequence[int]]
     ) -> Iterator[Told]:
         db.execute("BEGIN")
         if db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
             yield Told("index", "it is of another format")
             return
         covered = db.execute("SELECT segment, bytes, crc FROM covered ORDER BY segment").fetchall()
-        reach = 0
+        reach, sizes = 0, sizes_now()
         for due, (ordinal, size, crc) in enumerate(covered):
             if ordinal != due or size <= 0:
                 yield Told("index", f"it covers {size} bytes of segment {ordinal + 1}")
                 return
-            if due >= len(sizes_now) or size > sizes_now[due]:
+            if due >= len(sizes) or size > sizes[due]:
                 yield Told("segments", "the log is shorter than its index knew it: events are missing from its end")
                 return
             if due < len(files):

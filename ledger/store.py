@@ -379,9 +379,17 @@ class EventStore:
 
     def _sync_tail(self, fd: int, path: Path) -> None:
         """Sync the last segment and its name; after a failure nobody takes it for synced."""
+        self._sync_or_mark(fd, path)
+        try:
+            self.disk.sync_folder(self.events_dir)
+        except OSError:
+            self.disk.seal(path)
+            raise
+
+    def _sync_or_mark(self, fd: int, path: Path) -> None:
+        """Sync a segment; after a failure nobody takes it for synced."""
         try:
             self.disk.sync(fd)
-            self.disk.sync_folder(self.events_dir)
         except OSError:
             self.disk.seal(path)
             raise
@@ -459,7 +467,8 @@ class EventStore:
                     self._end_line(tail, size + whole)
                 else:
                     before = last_seq(tail._replace(size=size)) if size else tail.first_seq - 1
-                    _check_covered(before or 0, covered)
+                    if before is not None:  # else it is damaged too, which is told
+                        _check_covered(before, covered)
                     moved = self._move_away("torn", tail._replace(size=size))
                     self.repaired.append(f"the last line of the log was torn: {moved}")
                 return self._files()
@@ -475,7 +484,7 @@ class EventStore:
         fd = self._open_marked(tail.path, os.O_WRONLY | os.O_APPEND)
         try:
             write_all(self.disk, fd, b"\n")
-            self.disk.sync(fd)
+            self._sync_or_mark(fd, tail.path)
         finally:
             self.disk.close(fd)
         self.repaired.append(f"{told}; it is whole and stands")
@@ -498,7 +507,7 @@ class EventStore:
             target, said = self._copy(source, keep, kind)
             if keep.size:
                 self.disk.truncate(source, keep.size)
-                self.disk.sync(source)
+                self._sync_or_mark(source, keep.path)
         finally:
             self.disk.close(source)
         if not keep.size:
@@ -534,7 +543,7 @@ def _check_covered(last_seq: int, covered: int) -> None:
         raise Damaged(
             f"the log ends with seq {last_seq}, and a published checkpoint covers seq 1 to {covered}",
             why="events are missing from its end",
-            hint="nothing was changed; bring the last segment back from a backup",
+            hint="bring them back from a backup; if it is meant to end there, move the later checkpoints away",
         )
 
 

@@ -188,7 +188,11 @@ class _Pass:
         if index.exists() and self._findings.any("segments", "lines", "crc"):
             self._findings.say("index", "it cannot be held against a log that cannot be read")
             return
-        sizes_now = [path.stat().st_size for path in sorted(index.parent.parent.glob("events/*.jsonl"))]
+        events_dir = index.parent.parent / "events"
+
+        def sizes_now() -> list[int]:
+            return [path.stat().st_size for path in sorted(events_dir.glob("*.jsonl"))]
+
         for check, problem in self._places.differences(index, self._files, sizes_now):
             self._findings.say(check, f"cache/{index.name}: {problem}" if check == "index" else problem)
 

@@ -45,7 +45,7 @@ class Writer:
     @contextmanager
     def lock(self, wait: float, now: Callable[[], datetime], lag: int = 0) -> Iterator[None]:
         """Be the only writer; begin where the log ends now. `lag`: bytes that may stay unindexed."""
-        with self._store.lock(wait):
+        with self._store.lock(wait), self._told_what_was_mended():
             end = self._store.ready()
             if end.position != self._end:
                 self._forget()
@@ -59,9 +59,14 @@ class Writer:
             except BaseException:
                 self._forget()
                 raise
-            finally:
-                self._warnings += self._store.repaired
-                self._store.repaired.clear()
+
+    @contextmanager
+    def _told_what_was_mended(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._warnings += self._store.repaired
+            self._store.repaired.clear()
 
     def expect(self, order_ids: Iterable[str]) -> None:
         """Learn which of these orders are new, all at once: one by one it costs more than deciding does."""
@@ -148,7 +153,8 @@ class Writer:
         """See the log as it is. Only where much of it is not indexed, that is done first, under the lock."""
         self._index.look(self._store)
         if self._index.lag_bytes > LAG_BYTES:
-            with self._store.lock(wait):
+            with self._store.lock(wait), self._told_what_was_mended():
+                self._store.ready()  # what is indexed has to be on the disk
                 self._warn_of(lambda: self._index.catch_up(self._store))
             self._index.look(self._store)
         end = self._store.end()

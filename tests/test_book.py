@@ -199,20 +199,52 @@ def test_reading_between_two_writes_changes_nothing_for_the_writer(ledger: Ledge
 def test_what_is_told_while_others_record_comes_after_them(ledger: Ledger) -> None:
     """It waited for the lock, so its moment had passed."""
     ledger.record(placed("a"), now=NOW)
-    other = Noted(order_id="a", occurred_at=NOW + timedelta(seconds=2), text="the other one")
-    ledger.record(other, now=NOW + timedelta(seconds=2))
+    later = NOW + timedelta(seconds=2)
+    other = Noted(order_id="a", occurred_at=NOW + timedelta(seconds=1), text="the other one")
+    ledger.record(other, now=later)
     mine = Noted(order_id="a", occurred_at=NOW, text="mine")
     with pytest.raises(Refused, match="out-of-order"):
         ledger.record(mine, now=NOW)
     with pytest.raises(Refused, match="out-of-order"):
-        ledger.record(mine, now=NOW, wait=1, undated=True)
-    recorded = ledger.record(mine, now=NOW, wait=10, undated=True).recorded
+        ledger.record(mine, now=later, undated=True)
+    recorded = ledger.record(mine, now=NOW, undated=True).recorded
     assert recorded.event.occurred_at == other.occurred_at + timedelta(microseconds=1)
     assert recorded.odd == ()
 
 
-def test_what_is_told_at_one_moment_by_two_is_two_facts(ledger: Ledger) -> None:
-    ledger.record(placed("a"), now=NOW)
-    same = Noted(order_id="a", occurred_at=NOW, text="the same")
-    receipts = [ledger.record(same, now=NOW, undated=True) for _ in range(2)]
-    assert [receipt.duplicate for receipt in receipts] == [False, False]
+# Events that are gone.
+
+
+def last_segment(ledger: Ledger) -> Path:
+    return sorted((ledger.path / "events").iterdir())[-1]
+
+
+def test_what_repair_moved_away_is_not_missed(ledger: Ledger) -> None:
+    bring_in(ledger, [placed("a"), noted("a", 1)])
+    segment = last_segment(ledger)
+    segment.write_bytes(segment.read_bytes()[:-10] + b"X" * 9 + b"\n")
+    assert "moved to rejects" in Ledger.open(ledger.path).repair()
+    assert not Ledger.open(ledger.path).record(noted("a", 2), now=NOW).duplicate
+
+
+def test_what_was_lost_is_missed_also_after_repair(ledger: Ledger) -> None:
+    """A small log too, of which `record` indexes nothing."""
+    bring_in(ledger, [placed("a"), noted("a", 1)])
+    segment = last_segment(ledger)
+    segment.write_bytes(segment.read_bytes().splitlines(keepends=True)[0])
+    for _ in range(2):
+        with pytest.raises(Damaged, match="the log is shorter than it was"):
+            Ledger.open(ledger.path).record(noted("a", 2), now=NOW)
+        assert "nothing is wrong with the lines" in Ledger.open(ledger.path).repair()
+    Ledger.open(ledger.path).rebuild()
+    assert not Ledger.open(ledger.path).record(noted("a", 2), now=NOW).duplicate
+
+
+def test_what_was_mended_is_told_also_where_the_command_fails(ledger: Ledger) -> None:
+    bring_in(ledger, [placed("a"), noted("a", 1)])
+    segment = last_segment(ledger)
+    segment.write_bytes(segment.read_bytes().splitlines(keepends=True)[0] + b"torn")
+    again = Ledger.open(ledger.path)
+    with pytest.raises(Damaged, match="the log is shorter than it was"):
+        again.record(noted("a", 2), now=NOW)
+    assert [told.partition(":")[0] for told in again.warnings] == ["the last line of the log was torn"]

@@ -161,8 +161,9 @@ def test_what_was_decided_under_another_policy_is_good(lines: list[Recorded], po
 
 
 @settings(max_examples=40)
-@given(histories(min_orders=3, max_orders=6), st.integers(100, 3000))
+@given(histories(min_orders=3, max_orders=6), st.integers(4000, 9000))
 def test_orders_that_left_memory_are_read_again(lines: list[Recorded], kept_bytes: int) -> None:
+    """A generation holds more than a block, here as always: what a block has is read again only after it."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(redecide, "KEPT_BYTES", kept_bytes)
         patch.setattr("ledger.places.FLUSH_EVENTS", 7)
