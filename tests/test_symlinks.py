@@ -3,11 +3,10 @@
 A command works on what is rightly there or says what is wrong; it touches nothing outside and waits for nobody.
 """
 
-import json
+import faulthandler
 import os
 import shutil
 import stat
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.running import ROOT, Cli
+from tests.running import Cli
 
 FOLDERS = ["events", "checkpoints", "rejects", "cache", "audits"]
 FILES = [
@@ -144,23 +143,6 @@ def test_nothing_outside_the_ledger_is_touched(
     assert touched == []
 
 
-SCRIPT = """
-import json, sys
-from commands.main import run
-from contextlib import redirect_stderr
-import io
-codes = []
-for command in json.loads(sys.argv[2]):
-    told = io.TextIOWrapper(io.BytesIO(), write_through=True)
-    with redirect_stderr(told):
-        codes.append(run(["--ledger", sys.argv[1], *command]))
-    lines = told.buffer.getvalue().splitlines()
-    assert len([line for line in lines if not line.startswith(b"warning: ")]) <= 3, lines
-    assert lines or codes[-1] in (0, 1), command
-json.dump(codes, sys.stderr)
-"""
-
-
 def _pipe(place: Path, outside: Path) -> None:
     _take_away(place, outside)
     os.mkfifo(place)
@@ -180,17 +162,22 @@ ENDLESS: dict[str, Callable[[Path, Path], None]] = {
 @pytest.mark.parametrize(
     ("place", "kind"), cases([*FOLDERS, *(name for name in FILES if not name.endswith((".new", ".tmp")))], ENDLESS)
 )
-def test_no_command_waits_for_a_pipe_or_reads_a_device(template: Path, tmp_path: Path, place: str, kind: str) -> None:
+def test_no_command_waits_for_a_pipe_or_reads_a_device(
+    template: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, kind: str
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     ENDLESS[kind](template / place, outside)
-    commands = [command for command in COMMANDS if "{ledger}" not in " ".join(command)]
-    command = [sys.executable, "-c", SCRIPT, str(template), json.dumps(commands)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    codes = json.loads(done.stderr)
-    assert set(codes) <= {0, 1, 2, 4, 5, 7}
+    cli = Cli(template, capsys)
+    # Whoever waits in a system call hears no signal.
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    try:
+        answers = [(command, cli(*command)) for command in COMMANDS if "{ledger}" not in " ".join(command)]
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    for command, answer in answers:
+        lines = answer.err.splitlines()
+        assert answer.code in {0, 1, 2, 4, 5, 7}, (command, answer)
+        assert len([line for line in lines if not line.startswith("warning: ")]) <= 3, (command, answer)
+        assert lines or answer.code in (0, 1), command
     assert sum(about.lstat().st_size for about in outside.rglob("*") if about.is_file()) < 1 << 20
