@@ -206,9 +206,11 @@ class Ledger:
     def repair(self, *, wait: float = 10.0) -> str:
         """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""
         with self.store.lock(wait):
-            missed = self.index.misses(self.store)
+            self.index.check(self.store)
             done = self.store.repair()
-            if not missed and self.index.misses(self.store):
+            try:
+                self.index.check(self.store)
+            except Damaged:
                 self.index.discard()  # what it has besides the log was moved away just now
             return done
 

@@ -9,8 +9,8 @@ import os
 import sqlite3
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -84,7 +84,6 @@ class Index:
         self._covered: Covered = {}
         self._lagging = True
         self.rebuilt = False
-        self._cut = False
         self._pending: defaultdict[str, list[Position]] = defaultdict(list)
         self._count = 0
         self._flush_events = FLUSH_EVENTS
@@ -107,29 +106,29 @@ class Index:
             covered = self._read_covered()
         except (OSError, sqlite3.Error):
             covered = FOREIGN
-        self._cut = _is_cut(covered, self._snapshot)
         if _fits(covered, store, self._snapshot):
             self._covered = covered
         else:
             self.close()
 
-    def misses(self, store: EventStore) -> bool:
-        """Whether the file has lines which the log does not have any more at its end."""
-        other = Index(self.path)
-        other.look(store)
-        other.close()
-        return other._cut
+    def check(self, store: EventStore) -> None:
+        """Raise Damaged where the file has lines that the log has lost from its end; asked before that is mended."""
+        try:
+            plain.check_sqlite(self.path)
+            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+                covered = _covered(db)
+        except (OSError, sqlite3.Error):
+            return  # there is none, or none that could tell
+        if _is_cut(covered, store.sizes()):
+            raise _shorter()
 
     def catch_up(self, store: EventStore, lag_bytes: int = 0) -> None:
         """Index the lines that are not yet, unless they are no more than `lag_bytes`; under the lock.
 
-        Damaged when such a line is, or the log is shorter than it was; IndexFailed when the file cannot be used or
-        written.
+        Damaged when such a line is; IndexFailed when the file cannot be used or written.
         """
         snapshot = store.snapshot()
         if self._db is None and snapshot.bytes_after(0) < lag_bytes:
-            if self.misses(store):
-                raise _shorter()
             self._snapshot = snapshot
             return
         try:
@@ -278,7 +277,7 @@ class Index:
             self._stored = stored
             self._begin(dict(stored))
         if not _fits(self._covered, store, snapshot):
-            if _is_cut(self._covered, snapshot):
+            if _is_cut(self._covered, [file.size for file in snapshot.files]):
                 raise _shorter()
             self._discard()
             self._open()
@@ -294,12 +293,8 @@ class Index:
             self._db.executescript(_SCHEMA)
 
     def _read_covered(self) -> Covered:
-        """What the file covers, as it says itself."""
         assert self._db is not None
-        if self._db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
-            return FOREIGN
-        rows = self._db.execute("SELECT segment, bytes, crc FROM covered ORDER BY segment").fetchall()
-        return {ordinal: (size, crc) for ordinal, size, crc in rows}
+        return _covered(self._db)
 
     def _discard(self) -> None:
         """Throw the file away."""
@@ -375,6 +370,14 @@ def _parsed(line: bytes) -> _Line:
         raise Damaged("a line of the log is damaged", why=str(error), hint=REPAIR) from error
 
 
+def _covered(db: sqlite3.Connection) -> Covered:
+    """What a file covers, as it says itself."""
+    if db.execute("PRAGMA user_version").fetchone() != (FORMAT,):
+        return FOREIGN
+    rows = db.execute("SELECT segment, bytes, crc FROM covered ORDER BY segment").fetchall()
+    return {ordinal: (size, crc) for ordinal, size, crc in rows}
+
+
 def _shorter() -> Damaged:
     return Damaged(
         "the log is shorter than it was: events are missing from its end",
@@ -383,11 +386,10 @@ def _shorter() -> Damaged:
     )
 
 
-def _is_cut(covered: Covered, snapshot: Snapshot) -> bool:
-    """Whether lines were indexed that the log does not have any more at its end."""
+def _is_cut(covered: Covered, sizes: Sequence[int]) -> bool:
+    """Whether lines were indexed that a log whose segments are of these sizes does not have any more at its end."""
     newest = max(covered, default=-1)
-    sizes = dict(enumerate(file.size for file in snapshot.files))
-    return newest >= 0 and covered[newest][0] > sizes.get(newest, 0)
+    return newest >= 0 and (newest >= len(sizes) or covered[newest][0] > sizes[newest])
 
 
 def _fits(covered: Covered, store: EventStore, snapshot: Snapshot) -> bool:

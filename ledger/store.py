@@ -82,6 +82,16 @@ class EventStore:
         gap = self._first_gap(files)
         return Snapshot(tuple(files)) if gap is None else Snapshot(tuple(files[:gap]), gap_before(files[gap]))
 
+    def sizes(self) -> list[int]:
+        """How long each segment is, or is once its last line is mended: ended, or moved away."""
+        found = [file.size for file in self._files()]
+        if found and found[-1]:
+            path, raw = self._paths[-1], found[-1]
+            complete = complete_bytes(path, raw)
+            whole = whole_bytes(bytes_between(path, complete, raw)) if complete < raw else 0
+            found[-1] = complete + (whole and whole + 1)
+        return found
+
     def end(self) -> End:
         """Where the log ends at this moment; takes no lock. Damaged when the last line is or segments are missing."""
         snapshot = self.snapshot()

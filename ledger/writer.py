@@ -46,6 +46,8 @@ class Writer:
     def lock(self, wait: float, now: Callable[[], datetime], lag: int = 0) -> Iterator[None]:
         """Be the only writer; begin where the log ends now. `lag`: bytes that may stay unindexed."""
         with self._store.lock(wait), self._told_what_was_mended():
+            if self._end is None:
+                self._index.check(self._store)
             end = self._store.ready()
             if end.position != self._end:
                 self._forget()
@@ -154,6 +156,7 @@ class Writer:
         self._index.look(self._store)
         if self._index.lag_bytes > LAG_BYTES:
             with self._store.lock(wait), self._told_what_was_mended():
+                self._index.check(self._store)
                 self._store.ready()  # what is indexed has to be on the disk
                 self._warn_of(lambda: self._index.catch_up(self._store))
             self._index.look(self._store)

@@ -235,16 +235,37 @@ def test_what_was_lost_is_missed_also_after_repair(ledger: Ledger) -> None:
     for _ in range(2):
         with pytest.raises(Damaged, match="the log is shorter than it was"):
             Ledger.open(ledger.path).record(noted("a", 2), now=NOW)
-        assert "nothing is wrong with the lines" in Ledger.open(ledger.path).repair()
+        with pytest.raises(Damaged, match="the log is shorter than it was"):
+            Ledger.open(ledger.path).repair()
     Ledger.open(ledger.path).rebuild()
     assert not Ledger.open(ledger.path).record(noted("a", 2), now=NOW).duplicate
+
+
+def test_an_end_that_was_indexed_is_not_moved_away(ledger: Ledger) -> None:
+    bring_in(ledger, [placed("a"), noted("a", 1)])
+    segment = last_segment(ledger)
+    torn = segment.read_bytes()[:-40]
+    segment.write_bytes(torn)
+    for act in (Ledger.repair, lambda again: again.record(noted("a", 2), now=NOW)):
+        with pytest.raises(Damaged, match="the log is shorter than it was"):
+            act(Ledger.open(ledger.path))
+    assert segment.read_bytes() == torn
+
+
+def test_an_indexed_line_that_lost_its_newline_is_not_missed(ledger: Ledger) -> None:
+    bring_in(ledger, [placed("a"), noted("a", 1)])
+    segment = last_segment(ledger)
+    segment.write_bytes(segment.read_bytes()[:-1] + b"X")
+    again = Ledger.open(ledger.path)
+    assert again.record(noted("a", 2), now=NOW).recorded.seq == 3
+    assert [told.partition(":")[0] for told in again.warnings] == ["the last line of the log was not ended"]
 
 
 def test_what_was_mended_is_told_also_where_the_command_fails(ledger: Ledger) -> None:
     bring_in(ledger, [placed("a"), noted("a", 1)])
     segment = last_segment(ledger)
-    segment.write_bytes(segment.read_bytes().splitlines(keepends=True)[0] + b"torn")
+    segment.write_bytes(segment.read_bytes().replace(b"note 1", b"note 2") + b"torn")
     again = Ledger.open(ledger.path)
-    with pytest.raises(Damaged, match="the log is shorter than it was"):
+    with pytest.raises(Damaged, match="damaged"):
         again.record(noted("a", 2), now=NOW)
     assert [told.partition(":")[0] for told in again.warnings] == ["the last line of the log was torn"]

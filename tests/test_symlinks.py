@@ -7,7 +7,6 @@ import faulthandler
 import os
 import shutil
 import stat
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -170,7 +169,7 @@ def test_no_command_waits_for_a_pipe_or_reads_a_device(
     ENDLESS[kind](template / place, outside)
     cli = Cli(template, capsys)
     # Whoever waits in a system call hears no signal.
-    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(60, exit=True, file=2)
     try:
         answers = [(command, cli(*command)) for command in COMMANDS if "{ledger}" not in " ".join(command)]
     finally:

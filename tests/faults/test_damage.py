@@ -112,6 +112,13 @@ def problems(ledger: Spoilt, log: bytes, indexed: bool) -> list[str]:
     return [f"byte {where} (line {good + 1}), {log[where : where + 1]!r} of {len(log)}: {problem}" for problem in found]
 
 
+def mended(ledger: Spoilt, log: bytes, good: int) -> int:
+    """How many lines are good once a last one is that has only lost its newline."""
+    rest = log[len(b"".join(ledger.lines[:good])) :]
+    whole = good < len(ledger.lines) and rest.startswith(ledger.lines[good][:-1]) and b"\n" not in rest
+    return good + whole
+
+
 def is_torn(ledger: Spoilt, log: bytes, good: int) -> bool:
     """Whether what follows the good lines is only a line that is not ended, at the end of the log."""
     return b"\n" not in log[len(b"".join(ledger.lines[:good])) :]
@@ -133,6 +140,7 @@ def wrong_read(ledger: Spoilt, name: str, answer: Answer, good: int, *, torn: bo
 def wrong_record(ledger: Spoilt, answer: Answer, log: bytes, good: int) -> list[str]:
     found = badly_said(answer.code, answer.err, {0, 3, 5})
     after = ledger.log()
+    good = mended(ledger, log, good)
     kept = b"".join(ledger.lines[:good])
     if answer.code == 0 and not (after.startswith(kept) and after.endswith(answer.out.encode())):
         found.append("the line is not at the end of the log, or a good one is gone")
@@ -145,13 +153,15 @@ def wrong_record(ledger: Spoilt, answer: Answer, log: bytes, good: int) -> list[
 
 def wrong_repair(ledger: Spoilt, answer: Answer, log: bytes, good: int) -> list[str]:
     found = badly_said(answer.code, answer.err, {0, 5})
-    kept = b"".join(ledger.lines[:good])
+    ended = mended(ledger, log, good)
+    kept = b"".join(ledger.lines[:ended])
     after = ledger.log()
-    if not after.startswith(kept):
+    if answer.code == 0 and not after.startswith(kept):
         found.append("a good line is gone")
-    if after + ledger.rejected() != log:
+    if after.removesuffix(b"\n" if answer.code == 0 and ended > good else b"") + ledger.rejected() != log:
         found.append("what was cut off is not in rejects/")
-    if answer.code == 5 and (after != log or ".jsonl, line " not in answer.err):
+    placed = ".jsonl, line " in answer.err or "the log is shorter than it was" in answer.err
+    if answer.code == 5 and (after != log or not placed):
         found.append(f"refused without a place, or changed the log: {answer.err}")
     if answer.code == 0:
         if after != kept:
