@@ -17,9 +17,9 @@ from tests.fuzzing.seeds import FACTS, SEEDS, WORDS
 from tests.fuzzing.targets import NOW, TARGETS, fact, imported
 from tests.running import Cli
 
-DEAR = {"imported": 40, "table": 40, "mapping": 30, "sql": 80, "audit": 80, "options": 60, "config": 300}
+DEAR = {"imported": 20, "table": 20, "mapping": 15, "sql": 40, "audit": 40, "options": 30, "config": 150}
 """So many tries of targets that take milliseconds; the others get CHEAP ones."""
-CHEAP = 1500
+CHEAP = 500
 
 PLACED = {
     "type": "placed",

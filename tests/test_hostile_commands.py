@@ -80,8 +80,8 @@ NEEDED = {
     "retract": ["--why", "x"],
     "keygen": ["--to", "key"],
 }
-STEP = 10
-"""Every option is tried with each tenth word, the next option with the next ones."""
+STEP = 15
+"""Every option is tried with each fifteenth word, the next option with the next ones."""
 
 
 @pytest.fixture

@@ -537,6 +537,19 @@ def test_what_a_published_checkpoint_covers_is_not_moved_away(store: EventStore,
     assert segment(store).read_bytes() == before
 
 
+def test_a_torn_end_behind_a_damaged_line_is_moved_away_and_the_line_is_told(store: EventStore) -> None:
+    """How far the log goes cannot be said then; the line itself is held against the checkpoint."""
+    append(store, 1, 2)
+    bad = b"X" + line(2)[1:]
+    segment(store).write_bytes(line(1) + bad + b"torn")
+    (store.path / "checkpoints").mkdir()
+    (store.path / "checkpoints" / "000000000001").touch()
+    with store.lock(0):
+        assert "1 line" in store.repair()
+    assert segment(store).read_bytes() == line(1)
+    assert [path.read_bytes() for path in sorted(store.rejects_dir.iterdir())] == [bad, b"torn"]
+
+
 def test_an_empty_segment_that_a_published_checkpoint_covers_is_not_removed(store: EventStore) -> None:
     append(store, 1)
     segment(store).write_bytes(b"")
