@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 1
 SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
 
-.PHONY: bench demo fuzz mutants test torture
+.PHONY: bench demo exports fuzz mutants test torture
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -25,6 +25,11 @@ torture: export FAULTS_SEED := $(SEED)
 torture: $(VENV)/.installed-dev
 	$(BIN)/pytest -n auto tests/faults
 	$(BIN)/python -m benchmarks.kill --kills 2000 --seed $(SEED)
+
+# The exports of 10,000 generated orders, read by hledger, beancount and pm4py where they are there.
+exports: export EXPORT_EVENTS := 70000
+exports: $(VENV)/.installed-process-mining
+	$(BIN)/pytest -n 2 --dist loadfile tests/test_export_accounting.py tests/test_export_mining.py
 
 # Foreign bytes guided by coverage, each entry of them for its share of SECONDS=60; what breaks one is in build/fuzzing.
 # It needs atheris, so CPython 3.11 to 3.13 on Linux and x86_64; elsewhere it says so, and `make test` has a short form.
@@ -50,6 +55,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
+	@touch $@
+
+$(VENV)/.installed-process-mining: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,process-mining]'
 	@touch $@
 
 $(VENV)/.installed-mutation: $(VENV)/.installed-dev

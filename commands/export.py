@@ -1,17 +1,18 @@
-"""`orderledger export`: the facts, or a relation, for other programs."""
+"""`orderledger export`: the facts, the money flow, the paths of orders, or a relation, for other programs."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import typer
 
-from commands import clock, context, output, reading, render
+from commands import accounting, clock, context, mining, output, reading, render
 from commands.log import Lines, Wanted
 from ledger.errors import Usage
 from ledger.events import Recorded, Retracted
+from ledger.formats.accounting import Accounts
 
 if TYPE_CHECKING:
     from ledger.store import EventStore
@@ -37,21 +38,35 @@ class Job(NamedTuple):
     moment: "Moment"
     since_seq: int | None
     spreadsheet_safe: bool
+    accounts: Accounts = "plain"
 
 
 def _facts(job: Job) -> None:
-    """Print every event as a fact that is decided the same again; as of an earlier time those in force, as believed."""
+    """Print every event as a fact that is decided the same again."""
     from ledger.redecide import with_zeros
 
+    _told(job, lambda lines, _: (_encode(with_zeros(line.event)) + b"\n" for line in lines))
+
+
+def _cloudevents(job: Job) -> None:
+    """Print every event as a CloudEvent that holds its fact."""
+    from ledger.formats import cloudevents
+
+    _told(job, cloudevents.events)
+
+
+def _told(job: Job, told: Callable[[Iterable[Recorded], str], Iterable[bytes]]) -> None:
+    """Print what is told of every event; as of an earlier time of those in force, as believed."""
     target = output.choose("jsonl", job.to, pipe="jsonl")
-    store = context.open_ledger(job.ctx).store
+    ledger = context.open_ledger(job.ctx)
+    store = ledger.store
     lines = Lines(store, Wanted(None, None, job.since_seq or 1, job.moment))
     in_force = _in_force(store, job.moment)
     seq = 0
     with output.opened(target, paged=True) as writer:
         for batch in lines:
             seq = batch[-1][1].seq
-            chunk = b"".join(_encode(with_zeros(line.event)) + b"\n" for _, line in batch if in_force(line))
+            chunk = b"".join(told((line for _, line in batch if in_force(line)), ledger.config.id))
             writer.write(output.visible_json(chunk.decode()) if target.screen else chunk)
     _say_next(job, seq)
     if lines.damaged is not None:
@@ -87,7 +102,7 @@ def _relation(job: Job) -> None:
     with reading.relations(job.ctx, job.moment) as relations:
         empty = relations.run(f"SELECT * FROM {job.relation} LIMIT 0", {})  # noqa: S608 - a name of VIEWS
         last_seq = _keep(relations, job, has_seq="seq" in empty.columns)
-        pages = _pages(relations)
+        pages = relations.pages("exported", PAGE)
         render.table(target, empty.columns, empty.types, map(_inert, pages) if job.spreadsheet_safe else pages)
         _say_next(job, last_seq)
 
@@ -111,13 +126,6 @@ def _keep(relations: "Relations", job: Job, *, has_seq: bool) -> int:
     return int(last)
 
 
-def _pages(relations: "Relations") -> Iterator[list[render.Row]]:
-    [(count,)] = relations.run("SELECT count(*) FROM internal.exported", {}).rows
-    for first in range(0, count, PAGE):
-        page = "SELECT * FROM internal.exported WHERE rowid BETWEEN $first AND $last ORDER BY rowid"
-        yield [*relations.run(page, {"first": first, "last": first + PAGE - 1}).rows]
-
-
 def _inert(rows: Iterable[render.Row]) -> list[render.Row]:
     """Put an apostrophe before each text that a spreadsheet might take for a formula."""
     return [[_quoted(cell) if type(cell) is str else cell for cell in row] for row in rows]
@@ -135,6 +143,11 @@ def _say_next(job: Job, last_seq: int) -> None:
 
 FORMATS: dict[str, Callable[[Job], None]] = {
     "facts": _facts,
+    "cloudevents": _cloudevents,
+    "hledger": accounting.export,
+    "beancount": accounting.export,
+    "ocel": mining.export,
+    "xes": mining.export,
     "csv": _relation,
     "tsv": _relation,
     "json": _relation,
@@ -168,14 +181,22 @@ def command(
         bool,
         typer.Option("--spreadsheet-safe", help="put ' before text in csv and tsv that may be taken for a formula"),
     ] = False,
+    accounts: Annotated[
+        Accounts | None,
+        typer.Option("--accounts", help="in hledger and beancount: four, or four a seller, order or marketplace"),
+    ] = None,
     as_of: context.AsOf = None,
     known_at: context.KnownAt = None,
     now: context.Now = None,
     tz: context.Tz = "UTC",
 ) -> None:
-    """Write the facts, which another ledger can import, or a relation, for other programs.
+    """Write the facts, which another ledger can import, or what other programs read.
+
+    A relation is csv, tsv, json, jsonl or parquet. Books are hledger and beancount, process mining reads ocel and xes.
 
     Example: orderledger export csv orders.csv --relation orders
+
+    Example: orderledger export hledger orders.journal
     """
     export = FORMATS.get(format)
     if export is None:
@@ -184,6 +205,8 @@ def command(
         raise Usage(f"--relation does not go with {format}", hint="a relation is written as csv, say")
     if spreadsheet_safe and format not in ("csv", "tsv"):
         raise Usage(f"--spreadsheet-safe does not go with {format}", hint="it is for csv and tsv")
+    if accounts is not None and export is not accounting.export:
+        raise Usage(f"--accounts does not go with {format}", hint="it is for hledger and beancount")
     if since_seq is not None and as_of is not None:
         raise Usage(
             "--since-seq does not go with --as-of",
@@ -192,4 +215,4 @@ def command(
         )
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=clock.zone(tz))
     to = None if path == "-" else Path(path)
-    export(Job(ctx, format, to, relation or "events", moment, since_seq, spreadsheet_safe))
+    export(Job(ctx, format, to, relation or "events", moment, since_seq, spreadsheet_safe, accounts or "plain"))

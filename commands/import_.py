@@ -1,37 +1,53 @@
-"""`orderledger import`: append a log of facts, or any table by a map."""
+"""`orderledger import`: append a log of facts, a file of a foreign format, or any table by a map."""
 
 import os
+import re
 import signal
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 import typer
 
 from commands import clock, context, lines, output, progress
-from ledger import plain
-from ledger.errors import BadInput, LedgerError, StorageFailed, Usage
+from ledger import money, plain
+from ledger.errors import BadInput, Damaged, LedgerError, StorageFailed, Usage
+from ledger.events import Fact, Placed, Retracted, Shipped
+from ledger.formats.catalog import FACTS, FORMATS
 from ledger.formats.facts import Reject
+from ledger.formats.foreign import Asked
 from ledger.importing import Line, Summary
+from ledger.line import decode
+from ledger.order import fold
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
+
+_ASKED_FOR = re.compile(b'"type":"(?:placed|shipped|retracted)"').search
 
 
 def command(
     ctx: typer.Context,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="logs of facts, - for stdin; NAME=FILE with --map")
+        list[str], typer.Argument(metavar="FILE...", help="logs and exports, - for stdin; NAME=FILE with --map")
     ],
     map_file: Annotated[
         Path | None, typer.Option("--map", metavar="MAP.sql", help="a SELECT that makes facts of the tables NAME")
     ] = None,
-    format: Annotated[Literal["facts"] | None, typer.Option("--format", help="do not guess the format")] = None,  # noqa: A002 - the option's name
+    format: Annotated[  # noqa: A002 - the option's name
+        str | None,
+        typer.Option(
+            "--format", metavar="NAME", autocompletion=lambda: [FACTS, *FORMATS], help="do not guess the format"
+        ),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="of the amounts in files that name none")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="refuse odd facts too")] = False,
     atomic: Annotated[bool, typer.Option("--atomic", help="record nothing if any line is refused")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="decide everything, write nothing")] = False,
@@ -42,22 +58,33 @@ def command(
     wait: context.Wait = 10.0,
     output: context.PlainOption = None,
 ) -> None:
-    """Append a log of facts; what is refused goes to a file of rejects that can be mended and imported.
+    """Append a log of facts, or a file of another format; what is refused goes to a file of rejects.
+
+    What a file is is seen from its first bytes; docs/formats.md describes the formats.
 
     Example: orderledger import january.jsonl february.jsonl
 
+    Example: orderledger import "Order Information.xlsx" --format data-request --currency USD
+
     Example: orderledger import --map shop.sql orders=orders.csv items=items.csv
     """
-    if map_file and (format or sort):
+    if map_file and (format or sort or currency):
         raise Usage(
-            "--map takes neither --format nor --sort", why="it makes the facts itself", hint="sort with ORDER BY"
+            "--map takes neither --format nor --currency nor --sort",
+            why="it makes the facts itself",
+            hint="sort with ORDER BY",
         )
+    if format not in (None, FACTS, *FORMATS):
+        raise Usage(f"no format {format!r}", hint=f"formats are {', '.join((FACTS, *FORMATS))}")
+    if currency is not None and currency not in money.EXPONENTS:
+        raise Usage(f"no currency {currency!r}", why="a currency is a code of ISO 4217", hint="such as USD, EUR or BRL")
     ledger = context.open_ledger(ctx)
     tables = _tables(files) if map_file else {}
     inputs = [map_file, *tables.values()] if map_file else [Path(file) for file in files]
     refused = Rejects(_rejects_path(ledger, rejects, inputs, dry_run=dry_run), own_folder=rejects is None)
-    size = lines.check(map(str, inputs), sniff=format is None and not map_file)
+    size = lines.check(map(str, inputs), FACTS if map_file else format)
     total = None if map_file else size
+    asked = Asked(currency, lambda: _asked_of(ledger), lambda order_id: _placed(ledger, order_id))
     began = time.monotonic()
     error: LedgerError | None = None
     summary: Summary | None
@@ -66,7 +93,14 @@ def command(
             given: Iterator[Line | None] = (
                 _mapped(map_file, tables, signals)
                 if map_file
-                else lines.read(files, stop=signals.stopped, seen=shown.seen, sniff=format is None)
+                else lines.read(
+                    files,
+                    format,
+                    asked,
+                    stop=signals.stopped,
+                    seen=shown.seen,
+                    at_once=atomic or dry_run or sort,
+                )
             )
             if sort or ((atomic or dry_run) and total is None):
                 # An import at once holds the lock from its first line to its last: nothing slow may feed it.
@@ -95,7 +129,7 @@ def command(
             _tell_json(summary, refused, seconds)
         else:
             _tell(summary, refused, seconds, dry_run=dry_run, mapped=map_file is not None)
-    mend = _mend(refused, nothing_kept=dry_run or atomic, mapped=map_file is not None)
+    mend = _mend(refused, nothing_kept=dry_run or atomic, mapped=map_file is not None, foreign=asked.used)
     _finish(error or refused.error, signals, refused, mend)
 
 
@@ -210,6 +244,28 @@ def _tables(files: list[str]) -> dict[str, Path]:
     return tables
 
 
+def _placed(ledger: "Ledger", order_id: str) -> Placed | None:
+    """Find how an order was placed, if it is known."""
+    in_force = fold(order_id, ledger.history(order_id)).in_force()
+    return next((line.event for line in in_force if isinstance(line.event, Placed)), None)
+
+
+def _asked_of(ledger: "Ledger") -> Iterator[Fact]:
+    """Give what was shipped, and what was placed as a part, and not taken back, as far as the log can be read."""
+    events: dict[tuple[str, int], Fact] = {}
+    with suppress(Damaged):
+        for _, line in ledger.store.lines():
+            if not _ASKED_FOR(line):
+                continue  # most lines: they need not be decoded
+            recorded = decode(line)
+            event = recorded.event
+            if isinstance(event, Retracted):
+                events.pop((event.order_id, event.retracts), None)
+            elif isinstance(event, Shipped) or (isinstance(event, Placed) and event.parent is not None):
+                events[event.order_id, recorded.version] = event
+    yield from events.values()
+
+
 def _mapped(map_file: Path, tables: dict[str, Path], signals: Signals) -> Iterator[Line]:
     """Give the facts that a map makes of the tables; a line's number is the row's."""
     from queries.mapping import fact_lines
@@ -246,12 +302,15 @@ def _counted(count: int, what: str) -> str:
     return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
-def _mend(refused: Rejects, *, nothing_kept: bool, mapped: bool) -> str:
+def _mend(refused: Rejects, *, nothing_kept: bool, mapped: bool, foreign: bool) -> str:
     """Say what to do about refused lines: the good ones are in the ledger, unless nothing was to be kept."""
     if mapped:
         return "mend the tables or the map and import them again; what is recorded already counts as a duplicate"
     if nothing_kept:
         return "nothing was recorded: mend the lines in the log itself and import it again"
+    if foreign:
+        where = f"why is in {refused.path}; " if refused.written else ""
+        return f"{where}record by hand what an export cannot tell: orderledger record --help"
     them = "it" if refused.count == 1 else "them"
     return f"mend {them} in {refused.path} and import that file" if refused.written else ""
 

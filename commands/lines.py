@@ -7,10 +7,15 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
+
+import msgspec
 
 from ledger.errors import BadInput, Malformed, StorageFailed
 from ledger.formats import facts
+from ledger.formats.catalog import FACTS, FORMATS
+from ledger.formats.foreign import BOM, MAX_BYTES, Asked, Format
 from ledger.importing import Line
 
 STDIN = "-"
@@ -19,17 +24,22 @@ _CHUNK_BYTES = 1 << 18
 _KEPT_BYTES = facts.MAX_REJECT_BYTES
 """How much of a line is kept: no line of a log or of a rejects file is longer."""
 
+_SHOWN_BYTES = 2048
+"""How much of a record is repeated with each problem that it has."""
+
 _POLL_SECONDS = 0.2
 """How long a pipe may be silent before that is a pause, and how soon a signal is noticed meanwhile."""
 
-_BOM = b"\xef\xbb\xbf"
+_REJECT = b'{"file":'
+"""How a line of a rejects file begins."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check(names: Iterable[str], *, sniff: bool = True) -> int | None:
+def check(names: Iterable[str], format: str | None) -> int | None:  # noqa: A002 - the option's name
     """Look at every file before anything is recorded; give their size in bytes, None when it cannot be known.
 
-    BadInput when a file cannot be read or, where it is sniffed at, is no facts log.
+    BadInput when a file cannot be read or, where no format is given, is of none that is known.
     """
     total: int | None = 0
     for name in names:
@@ -45,22 +55,139 @@ def check(names: Iterable[str], *, sniff: bool = True) -> int | None:
                 start = file.read(_CHUNK_BYTES)
         except OSError as error:
             raise _unreadable(name, error, hint="nothing was recorded; name files that can be read") from None
-        if sniff:
-            _sniff(name, start)
+        if format is None:
+            _sniffed(name, start)
         total = None if total is None else total + status.st_size
     return total
 
 
 def read(
-    names: Iterable[str], *, stop: Callable[[], bool], seen: Callable[[int], None], sniff: bool = True
+    names: Iterable[str],
+    format: str | None,  # noqa: A002 - the option's name
+    asked: Asked,
+    *,
+    stop: Callable[[], bool],
+    seen: Callable[[int], None],
+    at_once: bool = False,
 ) -> Iterator[Line | None]:
     """Give the lines of the files one after the other; blank ones are counted but not given.
 
-    None stands for a pause: a pipe has nothing more for now. `seen` is told the bytes read. It ends early when `stop`
-    says so, without the line that was cut in two.
+    A file of a foreign format gives a line for each fact that it tells. None is a pause: a pipe has nothing for now.
+    `seen` is told the bytes read. It ends early when `stop` says so, without the line that was cut in two. `at_once`:
+    nothing of it is in the log before its end, so that what a later file may ask for is kept in mind.
     """
     for name in names:
-        yield from _numbered(shown(name), _chunks(name, stop=stop, seen=seen, sniff=sniff), stop)
+        chunks = _chunks(name, stop=stop, seen=seen)
+        start = b""
+        for chunk in chunks:
+            if not chunk:
+                yield None
+            start += chunk
+            if len(start) >= _CHUNK_BYTES or (b"\n" in chunk and _has_line(start)):
+                break
+        found = format or _sniffed(name, start)
+        both = chain([start] if start else [], chunks)
+        if found == FACTS:
+            numbered = _numbered(shown(name), both, stop)
+            given = map(_told_again, numbered) if start.startswith(_REJECT) else numbered
+            yield from _noted(given, asked) if at_once else given
+            asked.log_grew()
+        elif FORMATS[found].line is not None and _one_a_line(start):
+            given = _streamed(FORMATS[found], _numbered(shown(name), both, stop))
+            yield from _noted(given, asked) if at_once else given
+            asked.log_grew()
+        else:
+            yield None  # what came before is recorded first: it may be what the format asks for
+            yield from _foreign(name, FORMATS[found], both, asked, stop)
+
+
+def _noted(lines: Iterable[Line | None], asked: Asked) -> Iterator[Line | None]:
+    """Keep in mind what the lines tell, as far as a format may ask for it."""
+    for line in lines:
+        if line is not None and not line.problem and (b'"placed"' in line.text or b'"shipped"' in line.text):
+            with suppress(Malformed):
+                asked.note(facts.parse(line.text))
+        yield line
+
+
+def _has_line(start: bytes) -> bool:
+    """Whether a file that begins so has a line that may be a fact; only then a pipe's format is told before its end."""
+    whole, _, _ = start.removeprefix(BOM).rpartition(b"\n")
+    return any(line[:1] == b"{" and line.rstrip()[-1:] == b"}" for line in whole.split(b"\n"))
+
+
+def _told_again(line: Line | None) -> Line | None:
+    """Mark a line of a rejects file whose fact a foreign file told: it contradicts today what it contradicted then."""
+    if line is None or not line.text.startswith(_REJECT):
+        return line
+    with suppress(Malformed):
+        source = FORMATS.get(facts.parse(line.text).source or "")
+        if source is not None and not source.exact:
+            return msgspec.structs.replace(line, foreign=True)
+    return line
+
+
+def _one_a_line(start: bytes) -> bool:
+    """Whether a file that begins so has one JSON object a line, and not one over many lines."""
+    first, end, _ = start.removeprefix(BOM).lstrip().partition(b"\n")
+    return first[:1] == b"{" and (not end or first.rstrip()[-1:] == b"}")
+
+
+def _streamed(format: Format, lines: Iterable[Line | None]) -> Iterator[Line | None]:  # noqa: A002 - as the option
+    """Give the fact that each line holds, as the lines come."""
+    assert format.line is not None
+    for line in lines:
+        if line is None:
+            yield None
+            continue
+        try:
+            fact = format.line(line.text)
+        except Malformed as problem:
+            yield Line(line.name, line.number, line.text, foreign=not format.exact, problem=_told(problem))
+        else:
+            yield Line(line.name, line.number, msgspec.json.encode(fact), foreign=not format.exact)
+
+
+def _told(problem: Malformed) -> str:
+    return "; ".join(part for part in (problem.what, problem.why, problem.hint) if part)
+
+
+def _foreign(
+    name: str,
+    format: Format,  # noqa: A002 - the option's name
+    chunks: Iterable[bytes],
+    asked: Asked,
+    stop: Callable[[], bool],
+) -> Iterator[Line]:
+    """Give the facts that a file of a foreign format tells, record by record."""
+    asked.used = True
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise BadInput(
+                f"{name} is larger than {MAX_BYTES >> 20} MiB", why="it has to be read as a whole", hint="split it"
+            )
+    if stop():
+        return
+    try:
+        for record in format.read(bytes(content), asked):
+            if stop():
+                return
+            for fact in record.facts:
+                asked.note(fact)
+                yield Line(shown(name), record.number, msgspec.json.encode(fact), foreign=not format.exact)
+            text = record.text
+            for problem in record.problems:
+                yield Line(shown(name), record.number, text, foreign=not format.exact, problem=_told(problem))
+                text = _beginning(record.text)
+    except BadInput as error:
+        raise BadInput(f"{shown(name)}: {error.what}", why=error.why, hint=error.hint) from None
+
+
+def _beginning(text: bytes) -> bytes:
+    """Give a record's text as it stands with all but its first problem: a large one may have thousands of them."""
+    return text if len(text) <= _SHOWN_BYTES else text[:_SHOWN_BYTES].decode("utf-8", "ignore").encode()
 
 
 def shown(name: str | Path) -> str:
@@ -76,19 +203,23 @@ def spooled(lines: Iterable[Line | None], *, sort: bool) -> Iterator[Line]:
     spool = sqlite3.connect("", isolation_level=None)  # a file that SQLite makes for itself and removes
     with _spooling():
         spool.execute("PRAGMA synchronous = OFF")
-        spool.execute("CREATE TABLE line (place INTEGER PRIMARY KEY, at INTEGER, name TEXT, number INTEGER, text BLOB)")
+        spool.execute(
+            "CREATE TABLE line (place INTEGER PRIMARY KEY, at INTEGER, name, number, text, is_foreign, problem)"
+        )
         spool.execute("BEGIN")
         spool.executemany(
-            "INSERT INTO line (at, name, number, text) VALUES (?, ?, ?, ?)",
-            _timed(lines) if sort else ((0, line.name, line.number, line.text) for line in lines if line is not None),
+            "INSERT INTO line (at, name, number, text, is_foreign, problem) VALUES (?, ?, ?, ?, ?, ?)",
+            ((at, *msgspec.structs.astuple(line)) for at, line in _timed(lines, sort=sort)),
         )
     return _taken_out(spool)
 
 
 def _taken_out(spool: sqlite3.Connection) -> Iterator[Line]:
     with closing(spool), _spooling():
-        for row in spool.execute("SELECT name, number, text FROM line ORDER BY at, place"):
-            yield Line(*row)
+        for name, number, text, is_foreign, problem in spool.execute(
+            "SELECT name, number, text, is_foreign, problem FROM line ORDER BY at, place"
+        ):
+            yield Line(name, number, text, bool(is_foreign), problem)
 
 
 @contextmanager
@@ -99,8 +230,8 @@ def _spooling() -> Iterator[None]:
         raise StorageFailed("the lines cannot be kept aside", why=str(error), hint="give $TMPDIR more room") from None
 
 
-def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None], sniff: bool) -> Iterator[bytes]:
-    """Read bytes as they come; an empty chunk is a pause. The first one is sniffed at, if that is wanted."""
+def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None]) -> Iterator[bytes]:
+    """Read bytes as they come; an empty chunk is a pause."""
     descriptor = 0 if name == STDIN else -1
     try:
         if descriptor < 0:
@@ -115,9 +246,6 @@ def _chunks(name: str, *, stop: Callable[[], bool], seen: Callable[[int], None],
             chunk = os.read(descriptor, _CHUNK_BYTES)
             if not chunk:
                 return
-            if sniff:
-                _sniff(name, chunk)
-                sniff = chunk.isspace()
             seen(len(chunk))
             yield chunk
     except OSError as error:
@@ -154,29 +282,34 @@ def _numbered(name: str, chunks: Iterable[bytes], stop: Callable[[], bool]) -> I
 
 def _plain(text: bytes, number: int) -> bytes:
     """Give a line without what editors add to it; nothing for a blank one."""
-    plain = (text.removeprefix(_BOM) if number == 1 else text).removesuffix(b"\r")
+    plain = (text.removeprefix(BOM) if number == 1 else text).removesuffix(b"\r")
     return b"" if plain.isspace() else plain
 
 
-def _timed(lines: Iterable[Line | None]) -> Iterator[tuple[int, str, int, bytes]]:
+def _timed(lines: Iterable[Line | None], *, sort: bool) -> Iterator[tuple[int, Line]]:
     at = -(2**62)
     for line in lines:
         if line is None:
             continue
-        with suppress(Malformed):
-            at = (facts.parse(line.text).occurred_at - _EPOCH) // timedelta(microseconds=1)
-        yield at, line.name, line.number, line.text
+        if sort:
+            with suppress(Malformed):
+                at = (facts.parse(line.text).occurred_at - _EPOCH) // timedelta(microseconds=1)
+        yield at, line
 
 
-def _sniff(name: str, start: bytes) -> None:
-    """Raise BadInput unless some line of the beginning looks like a JSON object, or there is none."""
-    lines = [line.lstrip() for line in start.removeprefix(_BOM).split(b"\n")]
+def _sniffed(name: str, start: bytes) -> str:
+    """Name the format of a file that begins so; BadInput when it is none that is known."""
+    for format in FORMATS.values():  # noqa: A001 - as the option
+        if format.sniff(start):
+            return format.name
+    lines = [line.lstrip() for line in start.removeprefix(BOM).split(b"\n")]
     if any(lines) and not any(line.startswith(b"{") for line in lines):
         raise BadInput(
-            f"{name} is not a facts log",
-            why="none of its first lines is a JSON object",
+            f"{name} is of no format that is known",
+            why=f"it is no facts log (one JSON object a line), and none of: {', '.join(FORMATS)}",
             hint="a table is imported with --map MAP.sql NAME=FILE, see `orderledger import --help`",
         )
+    return FACTS
 
 
 def _unreadable(name: str, error: OSError, *, hint: str) -> BadInput:

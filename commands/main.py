@@ -27,6 +27,7 @@ VERBS = (
     "why",
     "list",
     "due",
+    "reconcile",
     "money",
     "log",
     "audit",

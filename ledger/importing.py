@@ -6,10 +6,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from ledger.decide import decide, refuse_odd
-from ledger.errors import Refused
+from ledger.errors import Malformed, Refused
 from ledger.events import Fact, Placed, Recorded
 from ledger.formats.facts import Reject, original, parse, parse_all
 from ledger.policy import Policy
+from ledger.retold import retold
 from ledger.writer import Writer
 
 BATCH_LINES = 16384
@@ -21,11 +22,16 @@ BLOCK_LINES = 512
 
 
 class Line(Struct, frozen=True, gc=False):
-    """One line of input: where it stands (counted from 1, blank lines included), and its bytes."""
+    """One line of input: where it stands (counted from 1, blank lines included), and its bytes.
+
+    Of a foreign file it is one fact that a record tells, or the record itself and the `problem` with it.
+    """
 
     name: str
     number: int
     text: bytes
+    foreign: bool = False
+    problem: str = ""
 
 
 class Summary(Struct):
@@ -107,9 +113,9 @@ class Import:
         counted.read += len(block)
         for line, known in self._parsed(block):
             try:
-                fact = known or parse(line.text)
+                fact = known or _fact_of(line)
                 order = order_of(fact.order_id)
-                decision = decide(order, fact, policy, now)
+                decision = (retold(order, fact) if line.foreign else None) or decide(order, fact, policy, now)
                 if isinstance(decision, Recorded):
                     counted.duplicates += 1
                     continue
@@ -125,7 +131,7 @@ class Import:
 
     def _parsed(self, block: list[Line]) -> Iterable[tuple[Line, Fact | None]]:
         """Return each line with its fact, or None where it has to be parsed alone to say what is wrong with it."""
-        facts = parse_all([line.text for line in block])
+        facts = None if any(line.problem for line in block) else parse_all([line.text for line in block])
         if facts is None:
             return [(line, None) for line in block]
         self._writer.expect(fact.order_id for fact in facts if type(fact) is Placed)
@@ -154,6 +160,12 @@ def _batches(lines: Iterable[Line | None]) -> Iterator[list[Line]]:
             batch, room = [], BATCH_BYTES
     if batch:
         yield batch
+
+
+def _fact_of(line: Line) -> Fact:
+    if line.problem:
+        raise Malformed(line.problem)
+    return parse(line.text)
 
 
 def _reject(line: Line, refused: Refused) -> Reject:

@@ -26,6 +26,11 @@ def mark_of(instant: datetime) -> bytes:
     return b'"occurred_at":' + _encode(instant.astimezone(UTC))
 
 
+def mark_of_day(instant: datetime) -> bytes:
+    """What the line of every event of that day in UTC has in it."""
+    return b'"occurred_at":"%b' % instant.astimezone(UTC).date().isoformat().encode()
+
+
 def check_crc(line: bytes) -> None:
     """Damaged when a line (without newline) does not match its CRC."""
     if line[-18:] != b',"crc":"%08x"}' % crc32(line[:-18]):

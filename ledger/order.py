@@ -3,7 +3,7 @@
 `evolve` holds no rule and never refuses, because what is in the log has happened; the rules are in `decide.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from ledger import events as e
 from ledger import money
 from ledger.lifecycle import TABLE, Cell
-from ledger.line import decode, mark_of
+from ledger.line import decode, mark_of, mark_of_day
 
 _ROWS: dict[type[e.Event], dict[str, Cell]] = {cls: TABLE[tag] for tag, cls in e.TYPES.items() if tag in TABLE}
 
@@ -123,6 +123,25 @@ class Order(Struct, gc=False):
         if not self.retracted:
             return self.history
         return [r for r in self.history if r.version not in self.retracted and type(r.event) is not e.Retracted]
+
+    def in_force_of(self, kinds: Collection[type[e.Event]], days: Collection[datetime] = ()) -> list[e.Recorded]:
+        """Return the lines in force of events of these types, oldest first, without unpacking the others.
+
+        With `days`, those of other days in UTC may be left out.
+        """
+        lines = _having([b'"type":"%b"' % tag.encode() for tag, kind in e.TYPES.items() if kind in kinds], self.lines)
+        if days:
+            lines = _having([mark_of_day(day) for day in days], lines)
+        found = map(_unpacked, lines)
+        return [line for line in found if type(line.event) in kinds and line.version not in self.retracted]
+
+
+def _having(marks: Iterable[bytes], lines: list[e.Recorded | bytes]) -> list[e.Recorded | bytes]:
+    """Return the packed lines that have one of the marks in them, and those that are not packed."""
+    first, *others = dict.fromkeys(marks)
+    if not others:  # in an order with very many lines this is what counts
+        return [line for line in lines if not isinstance(line, bytes) or first in line]
+    return [line for line in lines if not isinstance(line, bytes) or first in line or any(m in line for m in others)]
 
 
 def _unpacked(line: e.Recorded | bytes) -> e.Recorded:

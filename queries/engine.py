@@ -83,6 +83,13 @@ class Relations:
 
         return self._answer(answer)
 
+    def pages(self, table: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Give the rows of a table of `internal` in the order in which they were put there, so many at a time."""
+        [(count,)] = self.run(f"SELECT count(*) FROM internal.{table}", {}).rows  # noqa: S608 - a name of our own
+        page = f"SELECT * FROM internal.{table} WHERE rowid BETWEEN $first AND $last ORDER BY rowid"  # noqa: S608
+        for first in range(0, count, size):
+            yield [*self.run(page, {"first": first, "last": first + size - 1}).rows]
+
     def run_sandboxed(self, sql: str, params: Params) -> Result:
         """Answer a statement that somebody else wrote, with `$now` given; Usage unless it is one SELECT that runs."""
 

@@ -1,4 +1,4 @@
-"""Facts made by a map: one SELECT over tabular files, whose columns are the fields of a fact."""
+"""What a map makes of tabular files: one SELECT whose columns are the fields of a fact, or of what else is wanted."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
 from re import fullmatch
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import duckdb
@@ -26,7 +26,6 @@ _MAP_BYTES_MAX = 16 << 20
 _ROWS = 2000
 _TOLD_CHARACTERS = 400
 _ADVICE = ("Possible ", "Column ", "LINE ", "file = ")
-_FIELDS = frozenset(("type", *FIELD_TYPES))
 _INTEGERS = frozenset((*(name for name, kind in FIELD_TYPES.items() if kind == "BIGINT"), "quantity"))
 _SCALARS = ("VARCHAR", "BOOLEAN", "TIMESTAMP", "UUID", "JSON", '"NULL"', "ENUM(", "DECIMAL(")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -35,8 +34,20 @@ _JSON = "maximum_depth = -1, sample_size = -1, map_inference_threshold = -1, fie
 assert "quantity" in Item.__struct_fields__
 
 
-def fact_lines(map_path: Path, tables: Mapping[str, Path]) -> Iterator[bytes]:
-    """Each row that the map's SELECT gives over the named files, as one JSON line of a fact.
+class Wanted(NamedTuple):
+    """What the rows of a map are to be: what one is called, its fields, and where they are told; may it have days."""
+
+    what: str
+    fields: frozenset[str]
+    hint: str
+    days: bool = False
+
+
+FACTS = Wanted("fact", frozenset(("type", *FIELD_TYPES)), "`orderledger schema` lists the fields")
+
+
+def fact_lines(map_path: Path, tables: Mapping[str, Path], wanted: Wanted = FACTS) -> Iterator[bytes]:
+    """Each row that the map's SELECT gives over the named files, as one JSON line of a fact or of what is wanted.
 
     NULLs are left out, an instant is UTC, numbers become text where the fact has text. The map runs in the sandbox and
     reads nothing but the files. Usage for a name, column or type that cannot be one of a fact, before any row is read;
@@ -49,27 +60,28 @@ def fact_lines(map_path: Path, tables: Mapping[str, Path]) -> Iterator[bytes]:
         con = sandbox.connect(list(paths.values()), spill=private / "spill", memory=_MEMORY)
         try:
             with sandbox.limits(con, None):
-                yield from _lines(con, map_path, sql, paths)
+                yield from _lines(con, map_path, sql, paths, wanted)
         except duckdb.Error as error:
             raise _stopped(map_path, {path: str(paths[name]) for name, path in tables.items()}, error) from error
         finally:
             con.close()
 
 
-def _lines(con: duckdb.DuckDBPyConnection, map_path: Path, sql: str, paths: Mapping[str, Path]) -> Iterator[bytes]:
+def _lines(
+    con: duckdb.DuckDBPyConnection, map_path: Path, sql: str, paths: Mapping[str, Path], wanted: Wanted
+) -> Iterator[bytes]:
     for name, path in paths.items():
         con.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {_reader(con, path)}")  # noqa: S608
     sandbox.lock(con)
     select = sandbox.one_select(con, sql, {})
-    _check(map_path, select)
+    _check(map_path, select, wanted)
     con.execute(select.sql)
-    as_json = [kind == "JSON" for kind in select.types]
     while rows := con.fetchmany(_ROWS):
         for row in rows:
             yield msgspec.json.encode(
                 {
-                    name: msgspec.Raw(value.encode()) if is_json else _value(name, value)
-                    for name, is_json, value in zip(select.columns, as_json, row, strict=True)
+                    name: _told(name, kind, value)
+                    for name, kind, value in zip(select.columns, select.types, row, strict=True)
                     if value is not None
                 }
             )
@@ -152,25 +164,37 @@ def _as_text(kind: DuckDBPyType) -> str:
             return "VARCHAR"
 
 
-def _check(map_path: Path, select: Select) -> None:
-    """Usage where a column is no field of a fact, comes twice, or is of a type that a fact cannot have."""
+def _check(map_path: Path, select: Select, wanted: Wanted) -> None:
+    """Usage where a column is no field of what is wanted, comes twice, or is of a type that it cannot have."""
     for name, kind in zip(select.columns, select.types, strict=True):
-        if name not in _FIELDS:
-            near = get_close_matches(name, _FIELDS, 1)
-            hint = f"did you mean {near[0]}?" if near else "`orderledger schema` lists the fields"
-            raise Usage(f"{map_path}: no fact has a field {name}", hint=hint)
+        if name not in wanted.fields:
+            near = get_close_matches(name, wanted.fields, 1)
+            hint = f"did you mean {near[0]}?" if near else wanted.hint
+            raise Usage(f"{map_path}: no {wanted.what} has a field {name}", hint=hint)
         if select.columns.count(name) > 1:
             raise Usage(f"{map_path}: two columns are called {name}", hint="rename or drop one")
-        _check_type(f"{map_path}: column {name} is {kind}", kind)
+        if not (wanted.days and kind == "DATE"):
+            _check_type(f"{map_path}: column {name} is {kind}", kind, wanted)
 
 
-def _check_type(what: str, kind: str) -> None:
+def _check_type(what: str, kind: str, wanted: Wanted) -> None:
     if "DOUBLE" in kind or "FLOAT" in kind:
         raise Usage(what, why="such numbers are not exact", hint="CAST it to DECIMAL(18,4), or leave it text")
     if kind.startswith("STRUCT(") or kind.endswith("[]"):
         return
     if not kind.startswith(_SCALARS) and kind.removeprefix("U") not in _WHOLE:
-        raise Usage(what, why="a fact has text, numbers, booleans, instants and lists", hint="CAST it to one of them")
+        why = f"a {wanted.what} has text, numbers, booleans, instants and lists"
+        raise Usage(what, why=why, hint="CAST it to one of them")
+
+
+def _told(name: str, kind: str, value: Any) -> Any:
+    match kind:
+        case "JSON":
+            return msgspec.Raw(value.encode())
+        case "DATE":
+            return value.isoformat()
+        case _:
+            return _value(name, value)
 
 
 def _value(name: str, value: Any) -> Any:

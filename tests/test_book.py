@@ -106,6 +106,16 @@ def stopping_after(calls: int) -> Callable[[], bool]:
     return lambda: next(asked, None) is None
 
 
+def test_an_import_of_a_pipe_stops_after_what_came_before_a_pause(ledger: Ledger) -> None:
+    first, second = lines([placed("a"), placed("b")])
+    given = [None, first, None, None, second, None]
+    known = Summary(read=1, recorded=1)
+    assert ledger.import_facts(given, now=lambda: NOW, reject=lambda _: None, stop=stopping_after(0)) == known
+    assert ledger.import_facts(given, now=lambda: NOW, reject=lambda _: None) == Summary(
+        read=2, recorded=1, duplicates=1
+    )
+
+
 @pytest.mark.parametrize("calls", [0, 1])
 def test_an_interrupted_atomic_import_records_nothing(ledger: Ledger, calls: int) -> None:
     summary = ledger.import_facts(

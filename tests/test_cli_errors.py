@@ -167,10 +167,12 @@ def test_a_file_that_cannot_be_read_is_exit_4_and_nothing_is_recorded(cli: Cli, 
     assert len((cli.ledger / "events" / "000000000001.jsonl").read_bytes().splitlines()) == 1
 
 
-def test_a_file_that_is_no_facts_log_is_exit_4_with_the_way_to_map_it(cli: Cli, tmp_path: Path) -> None:
+def test_a_file_that_is_no_facts_log_nor_another_format_is_exit_4_with_the_way_to_map_it(
+    cli: Cli, tmp_path: Path
+) -> None:
     table = tmp_path / "orders.csv"
     table.write_text("order_id,seller\n81,shop\n")
-    failed(cli("import", str(table)), 4, "orders.csv is not a facts log", "--map")
+    failed(cli("import", str(table)), 4, "orders.csv is of no format that is known", "no facts log", "--map")
 
 
 def test_an_import_that_refused_lines_is_exit_4(cli: Cli, tmp_path: Path) -> None:

@@ -236,6 +236,7 @@ SEEN = [
     ["show", HOSTILE],
     ["record", "noted", HOSTILE],
     ["import", HOSTILE],
+    ["reconcile", HOSTILE],
     ["audit", HOSTILE],
     ["sql", f'SELECT "{HOSTILE}"'],
 ]

@@ -7,6 +7,8 @@ import msgspec
 from ledger import signing
 from ledger.events import TYPES
 from tests.fuzzing.targets import HEAD, LOG, PROOFS, STORY
+from tests.telling import FORMATS
+from tests.workbooks import packed
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
 
@@ -25,10 +27,24 @@ def _samples() -> list[bytes]:
     return [path.read_bytes() for path in sorted(SAMPLES.glob("*.jsonl"))]
 
 
+def _foreign() -> list[bytes]:
+    """Small files of each foreign format, and a workbook."""
+    kept = [path for path in sorted(FORMATS.rglob("*")) if path.is_file() and not path.name.endswith(".facts.jsonl")]
+    small = [path for path in kept if path.stat().st_size < 6000 and path.parent.name != "data_request"]
+    return [*(path.read_bytes() for path in small), packed({})]
+
+
 SEEDS: dict[str, list[bytes]] = {
     "line": LOG,
     "fact": sorted({line for text in _samples() for line in text.splitlines() if line}),
     "imported": _samples(),
+    "foreign": _foreign(),
+    "statement": [
+        b"Date,Description,Money Out,Money In,Balance,Currency\n15 Mar 2024,SHOP 81,12.30,,1.00,EUR\n",
+        "Konto;DE00\n\nBuchungstag;Empfänger;Betrag (€);Währung\n15.03.24;Müller;-1.234,56;EUR\n".encode("cp1252"),
+        b'"Datum","Naam","Af Bij","Bedrag (EUR)"\r\n"20240315","SHOP 81","Af","12,30"\r\n',
+        b"\xef\xbb\xbfPosting Date\tDetails\tAmount\n03/15/2024\tSHOP 81\tEUR -12.30\n03/05/2024\tX\t(5.00)\n",
+    ],
     "table": [
         b'\0order_id,sum\n1,12.30\n2,"a,""b""\n"\n',
         b"\0id;sum\r\n1;2\r\n",

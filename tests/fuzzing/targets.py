@@ -27,7 +27,10 @@ from ledger.decide import Decision, decide
 from ledger.errors import LedgerError, Malformed, Refused
 from ledger.events import Fact
 from ledger.formats import facts
+from ledger.formats import statement as statements
+from ledger.formats.catalog import FORMATS
 from ledger.formats.facts import Reject
+from ledger.formats.foreign import Asked
 from ledger.importing import Summary
 from ledger.merkle import Tree, inclusion, leaf
 from ledger.order import Order, evolve
@@ -44,6 +47,8 @@ Target = Callable[[bytes], None]
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ZONE = ZoneInfo("America/Sao_Paulo")
 STORY = [*s.PROCESSING, s.shipped(at=s.after(3)), s.confirmed(at=s.after(9))]
+KNOWN = [*STORY, s.shipped(at=s.after(4), tracking="LV410937265CN")]
+"""What a foreign file is held against: it may tell of this parcel."""
 LOG = [log_line.encode(one)[:-1] for one in log_of(STORY)]
 _CRC = re.compile(rb',"crc":"[^"]*"\}\Z')
 _SEPARATOR = b"\x00"
@@ -94,8 +99,10 @@ def imported(data: bytes) -> None:
         source = folder / "log.jsonl"
         source.write_bytes(data)
         try:
-            lines.check([str(source)])
-            given = [one for one in lines.read([str(source)], stop=bool, seen=lambda count: None) if one is not None]
+            lines.check([str(source)], None)
+            asked = Asked(None, list)
+            read = lines.read([str(source)], None, asked, stop=bool, seen=lambda count: None)
+            given = [one for one in read if one is not None]
         except LedgerError:
             return
         refused: list[Reject] = []
@@ -117,6 +124,28 @@ def _check_counts(summary: Summary, given: int, refused: int) -> None:
     assert summary.read == given == summary.recorded + summary.duplicates + summary.refused
     assert summary.refused == refused
     assert summary.odd <= summary.recorded
+
+
+def foreign(data: bytes) -> None:
+    """A file of somebody else, held against every format: what it tells can stand in a facts log."""
+    for one in FORMATS.values():
+        one.sniff(data[: 1 << 18])
+        asked = Asked("USD", lambda: KNOWN)
+        with suppress(LedgerError):
+            for record in one.read(data, asked):
+                for told in record.facts:
+                    asked.note(told)
+                    assert facts.parse(msgspec.json.encode(told)) == told
+                assert all(problem.what for problem in record.problems)
+
+
+def statement(data: bytes) -> None:
+    """A statement of an account: its lines move money, and each stands in a line of the file."""
+    with suppress(LedgerError):
+        moved = statements.read(data, "EUR")
+        assert all(entry.amount and entry.currency for entry in moved)
+        numbers = [entry.number for entry in moved]
+        assert numbers == sorted(set(numbers))
 
 
 def table(data: bytes) -> None:
@@ -274,6 +303,8 @@ TARGETS: dict[str, Target] = {
         line,
         fact,
         imported,
+        foreign,
+        statement,
         table,
         mapping,
         sql,
