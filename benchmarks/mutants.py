@@ -48,7 +48,7 @@ GROUPS = {
     ),
     "merkle": Group(("ledger/merkle.py",), ("tests/test_merkle.py", "tests/test_checkpoint.py")),
     "store": Group(
-        ("ledger/store.py", "ledger/disk.py", "ledger/draft.py"),
+        ("ledger/store.py", "ledger/mending.py", "ledger/disk.py", "ledger/draft.py"),
         (
             "tests/test_store.py",
             "tests/test_store_edges.py",

@@ -102,9 +102,7 @@ class Places:
             plain.check_sqlite(index)
             with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 yield from self._differences(db, files, sizes_now)
-        except OSError as error:
-            yield Told("index", f"it cannot be read: {error}")
-        except (struct.error, TypeError, ValueError) as error:
+        except (OSError, struct.error, TypeError, ValueError) as error:
             yield Told("index", f"it cannot be read: {error}")
         except sqlite3.Error as error:
             # Somebody may be writing it, or was killed while he did: who uses it next sees to that.

@@ -21,7 +21,6 @@ from ledger.disk import (
     Disk,
     Draft,
     LogFile,
-    bytes_between,
     check_owner,
     complete_bytes,
     failed,
@@ -33,7 +32,8 @@ from ledger.disk import (
     write_all,
 )
 from ledger.errors import Damaged, Locked, StorageFailed
-from ledger.line import decode, whole_bytes
+from ledger.line import decode
+from ledger.mending import end_line, line_ends, move_away, sync_or_mark
 from ledger.segments import (
     OFFSET_BITS,
     OFFSET_MASK,
@@ -84,12 +84,11 @@ class EventStore:
 
     def sizes(self) -> list[int]:
         """How long each segment is, or is once its last line is mended: ended, or moved away."""
-        found = [file.size for file in self._files()]
+        files = self._files()
+        found = [file.size for file in files]
         if found and found[-1]:
-            path, raw = self._paths[-1], found[-1]
-            complete = complete_bytes(path, raw)
-            whole = whole_bytes(bytes_between(path, complete, raw)) if complete < raw else 0
-            found[-1] = complete + (whole and whole + 1)
+            complete, end = line_ends(files[-1])
+            found[-1] = complete if complete == end else end + 1
         return found
 
     def end(self) -> End:
@@ -275,7 +274,8 @@ class EventStore:
                 raise Damaged(where, why="the lines before it are missing, its own may be good", hint=backup)
             if damage.seq <= covered:
                 raise Damaged(where, why=f"a published checkpoint covers seq 1 to {covered}", hint=backup)
-            return f"{where}; {self._move_away('damaged', damage.file)}"
+            self._let_go()
+            return f"{where}; {move_away(self.disk, damage.file, self.rejects_dir, 'damaged')}"
         except OSError as error:
             raise failed(error) from error
 
@@ -389,17 +389,9 @@ class EventStore:
 
     def _sync_tail(self, fd: int, path: Path) -> None:
         """Sync the last segment and its name; after a failure nobody takes it for synced."""
-        self._sync_or_mark(fd, path)
+        sync_or_mark(self.disk, fd, path)
         try:
             self.disk.sync_folder(self.events_dir)
-        except OSError:
-            self.disk.seal(path)
-            raise
-
-    def _sync_or_mark(self, fd: int, path: Path) -> None:
-        """Sync a segment; after a failure nobody takes it for synced."""
-        try:
-            self.disk.sync(fd)
         except OSError:
             self.disk.seal(path)
             raise
@@ -470,81 +462,21 @@ class EventStore:
             sweep_draft(path, self.disk)
         if files:
             tail = files[-1]
-            size = complete_bytes(tail.path, tail.size)
+            size, end = line_ends(tail)
             if size != tail.size:
-                whole = whole_bytes(bytes_between(tail.path, size, tail.size))
-                if whole:
-                    self._end_line(tail, size + whole)
+                self._let_go()
+                if size != end:
+                    self.repaired.append(end_line(self.disk, tail, end, self.rejects_dir))
                 else:
                     before = last_seq(tail._replace(size=size)) if size else tail.first_seq - 1
                     if before is not None:  # else it is damaged too, which is told
                         _check_covered(before, covered)
-                    moved = self._move_away("torn", tail._replace(size=size))
+                    moved = move_away(self.disk, tail._replace(size=size), self.rejects_dir, "torn")
                     self.repaired.append(f"the last line of the log was torn: {moved}")
                 return self._files()
             if not size:
                 raise Damaged(f"{tail.path.name} is empty", why="a segment has at least one line", hint=REPAIR)
         return files
-
-    def _end_line(self, tail: LogFile, end: int) -> None:
-        """Put the newline that the last line has lost, and move away what stands in its place."""
-        told = "the last line of the log was not ended"
-        if end < tail.size:
-            told += f": {self._move_away('torn', tail._replace(size=end))}"
-        fd = self._open_marked(tail.path, os.O_WRONLY | os.O_APPEND)
-        try:
-            write_all(self.disk, fd, b"\n")
-            self._sync_or_mark(fd, tail.path)
-        finally:
-            self.disk.close(fd)
-        self.repaired.append(f"{told}; it is whole and stands")
-
-    def _open_marked(self, path: Path, flags: int) -> int:
-        """A descriptor that changes the end of a segment, which keeps its mark of a failed sync if it has one."""
-        self._let_go()
-        unsure = sealed(path)
-        self.disk.unseal(path)
-        try:
-            return self.disk.open(path, flags)
-        finally:
-            if unsure:
-                self.disk.seal(path)
-
-    def _move_away(self, kind: str, keep: LogFile) -> str:
-        """Copy what follows `keep.size` bytes of a segment to rejects/, and only then cut it off; both durable."""
-        source = self._open_marked(keep.path, os.O_RDWR)
-        try:
-            target, said = self._copy(source, keep, kind)
-            if keep.size:
-                self.disk.truncate(source, keep.size)
-                self._sync_or_mark(source, keep.path)
-        finally:
-            self.disk.close(source)
-        if not keep.size:
-            self.disk.unlink(keep.path)
-            self.disk.sync_folder(self.events_dir)
-        return f"{said} moved to rejects/{target.name}"
-
-    def _copy(self, source: int, keep: LogFile, kind: str) -> tuple[Path, str]:
-        """Copy a segment's end to a new file in rejects/ and sync it; the file and how much it holds."""
-        self.rejects_dir.mkdir(mode=0o700, exist_ok=True)
-        path = self.rejects_dir / f"{kind}-{keep.first_seq:012d}-{keep.size}"
-        while path.exists():
-            path = path.with_name(path.name + "-again")
-        fd = self.disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        offset, lines = keep.size, 0
-        try:
-            while block := os.pread(source, BLOCK_BYTES, offset):
-                write_all(self.disk, fd, block)
-                offset += len(block)
-                lines += block.count(b"\n")
-            self.disk.sync(fd)
-        finally:
-            self.disk.close(fd)
-        self.disk.sync_folder(self.rejects_dir)
-        self.disk.sync_folder(self.path)  # rejects/ itself may be new
-        size, counted = f"{offset - keep.size} bytes", "1 line" if lines == 1 else f"{lines} lines"
-        return path, f"{counted} ({size})" if lines else size
 
 
 def _check_covered(last_seq: int, covered: int) -> None:
