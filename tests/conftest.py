@@ -4,13 +4,14 @@ import duckdb
 from hypothesis import HealthCheck, settings
 
 import queries.engine  # noqa: F401 - it reads the structs' types, which has to be done before a test freezes the clock
+from tests.faults import LONG
 
 # DuckDB keeps the class that it makes its first timestamp with: that must not be one of a frozen clock.
 duckdb.execute("SELECT TIMESTAMP '2026-01-01'").fetchall()
 
 settings.register_profile(
     "ci",
-    max_examples=100,
+    max_examples=500 if LONG else 50,
     deadline=None,  # the machine may be busy with something else
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

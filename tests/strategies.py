@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ledger import money
@@ -16,6 +17,7 @@ from ledger.decide import Decision, decide
 from ledger.errors import Refused
 from ledger.events import TYPES, Fact, Recorded
 from ledger.order import Order, evolve
+from tests.faults import LONG
 from tests.scenario import POLICY, START, line_of
 
 with (Path(__file__).parent / "lifecycle.csv").open(newline="") as file:
@@ -37,6 +39,11 @@ OTHER_FIELDS: dict[str, dict[str, list[Any]]] = {
     "noted": {"text": TEXTS},
 }
 Draw = Callable[..., Any]
+
+
+def examples(count: int) -> settings:
+    """Try a law on so many histories, and on ten times as many in the long form (see tests/faults)."""
+    return settings(max_examples=count * 10 if LONG else count)
 
 
 def plausible_rows(order: Order) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.generate import facts
@@ -28,7 +28,7 @@ from tests.auditing.book import Book, Row
 from tests.edges import EDGE, edge_log
 from tests.logs import naive, relations
 from tests.running import ROOT
-from tests.strategies import histories, try_fact
+from tests.strategies import examples, histories, try_fact
 from tests.test_laws_ledger import TICK, effective_at
 from tests.test_laws_relations import book_of
 
@@ -225,7 +225,7 @@ def draw_moment(data: st.DataObject, log: list[Recorded]) -> Moment:
     return Moment(now + data.draw(st.integers(-1, 1)) * SECOND, as_of, known_at)
 
 
-@settings(max_examples=5)
+@examples(5)
 @given(MANY_ORDERS, st.data())
 def test_the_audits_of_random_histories_are_right(log: list[Recorded], data: st.DataObject) -> None:
     """At any moment, with the usual parameters or others."""

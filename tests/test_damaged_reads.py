@@ -8,15 +8,13 @@ import pytest
 from tests.running import Cli
 
 READS = {
-    "list": ["list", "--archived", "-o", "csv"],
-    "list, drawn": ["list", "--archived", "-o", "table"],
-    "money": ["money"],
+    "list": ["list", "--archived", "-o", "table"],
     "money by seller": ["money", "--by", "seller", "-o", "table"],
     "sql": ["sql", "SELECT * FROM events ORDER BY seq"],
     "audit": ["audit", "money-by-account", "-o", "json"],
 }
-PLACES = {"sealed": (1, 2), "newest": (4, 2)}
-"""The seq that a segment begins with, and the damaged line in it."""
+PLACES = {"sealed": 1, "newest": 4}
+"""The seq that a segment begins with, whose second line is damaged."""
 
 SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "a colon": lambda line: line.replace(b'"version":', b'"version";', 1),
@@ -46,10 +44,11 @@ def _segment(cli: Cli, first_seq: int) -> Path:
     return cli.ledger / "events" / f"{first_seq:012}.jsonl"
 
 
-@pytest.mark.parametrize("spoilt", SPOILT)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("place", "spoilt"), [*(("sealed", how) for how in SPOILT), ("newest", "a colon"), ("newest", "a newline")]
+)
 def test_a_line_that_does_not_parse_ends_what_is_read(cli: Cli, place: str, spoilt: str) -> None:
-    first_seq, number = PLACES[place]
+    first_seq, number = PLACES[place], 2
     path = _segment(cli, first_seq)
     lines = path.read_bytes().splitlines(keepends=True)
     bad = [*lines[: number - 1], SPOILT[spoilt](lines[number - 1]), *lines[number:]]

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import errors, money
@@ -23,7 +23,7 @@ from queries.log import FIELD_TYPES
 from queries.moment import Moment
 from tests import scenario as s
 from tests.logs import log_of, naive, relations, rows, write
-from tests.strategies import histories
+from tests.strategies import examples, histories
 
 NOW = s.NOW
 D = Decimal
@@ -259,7 +259,7 @@ def _folded(lines: list[Recorded], as_of: datetime | None, known_at: datetime | 
     return sorted(_shown(order) for order in folded if order.known)
 
 
-@settings(max_examples=30)
+@examples(12)
 @given(st.data())
 def test_orders_agree_with_the_fold_at_any_moment(data: st.DataObject) -> None:
     lines = data.draw(histories())

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.export import FORMATS, _quoted
@@ -23,7 +23,7 @@ from ledger.order import as_believed
 from queries.engine import VIEWS
 from tests import scenario as s
 from tests.running import Cli
-from tests.strategies import histories
+from tests.strategies import examples, histories
 from tests.test_laws_ledger import content, new_ledger, tell, texts
 from tests.test_laws_order import per_order
 
@@ -74,7 +74,7 @@ def again(path: Path, folder: str, name: str = "again") -> list[Recorded]:
 # Facts.
 
 
-@settings(max_examples=40)
+@examples(20)
 @given(histories(min_orders=2, max_orders=5))
 def test_facts_make_an_equal_ledger(log: list[Recorded]) -> None:
     """Events, seqs, versions, statuses and flags; odd facts and retractions too."""
@@ -86,7 +86,7 @@ def test_facts_make_an_equal_ledger(log: list[Recorded]) -> None:
         assert again(path, folder) == content(ledger)
 
 
-@settings(max_examples=30)
+@examples(12)
 @given(st.data())
 def test_facts_of_an_earlier_time_make_the_ledger_as_it_was_believed(data: st.DataObject) -> None:
     log = data.draw(histories(min_orders=2, max_orders=4))

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import timers
@@ -20,7 +20,8 @@ from tests.auditing import relations as plain
 from tests.auditing.book import Book, Row
 from tests.edges import EDGE, edge_log
 from tests.logs import log_of, naive, relations
-from tests.test_laws_ledger import ORDERS, draw_moments, standing
+from tests.strategies import examples
+from tests.test_laws_ledger import ORDERS, draw_moment, standing
 
 KINDS = {kind.name: kind for kind in timers.KINDS}
 RELATIONS: dict[str, tuple[type[Any], Callable[[Book], list[Any]]]] = {
@@ -63,13 +64,12 @@ def timers_of_the_program(log: list[Recorded], moment: Moment) -> list[Row]:
     ]
 
 
-@settings(max_examples=15)
+@examples(20)
 @given(st.data())
 def test_the_relations_agree_with_a_plain_fold_at_any_moment(data: st.DataObject) -> None:
     log = data.draw(ORDERS)
     now = s.START + timedelta(days=data.draw(st.integers(0, 200)))
-    for as_of, known_at in draw_moments(data.draw, log):
-        agree(log, Moment(now, as_of, known_at))
+    agree(log, Moment(now, *draw_moment(data.draw, log)))
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,14 @@ def test_they_agree_where_things_end_at_the_very_instant(moment: Moment) -> None
     agree(edge_log(), moment)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.data())
 def test_the_timers_are_those_of_the_program(data: st.DataObject) -> None:
     """The relation, the plain fold and the program's own timers are one and the same, wording included."""
     log = data.draw(ORDERS)
     now = s.START + timedelta(days=data.draw(st.integers(0, 200)))
-    for as_of, known_at in draw_moments(data.draw, log):
-        moment = Moment(now, as_of, known_at)
-        assert [tuple(timer) for timer in plain.timers(book_of(log, moment))] == timers_of_the_program(log, moment)
+    moment = Moment(now, *draw_moment(data.draw, log))
+    assert [tuple(timer) for timer in plain.timers(book_of(log, moment))] == timers_of_the_program(log, moment)
 
 
 def _story(*, dispute: bool) -> list[Recorded]:

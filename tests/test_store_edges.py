@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger import mending
 from ledger import store as store_module
 from ledger.disk import DRAFT, LINE_BYTES_MAX, REPAIR, Disk, LogFile
 from ledger.errors import Damaged, LedgerError, Locked, StorageFailed
@@ -275,7 +276,7 @@ def test_a_segment_that_was_open_is_let_go_before_its_end_is_moved_away(store: E
 def test_what_is_moved_away_is_copied_whole_and_never_over_another(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "BLOCK_BYTES", 4)
+    monkeypatch.setattr(mending, "BLOCK_BYTES", 4)
     append(store, 1)
     bad = b"first\nsecond\nthird"
     name = f"torn-000000000001-{SIZE}"
@@ -288,6 +289,8 @@ def test_what_is_moved_away_is_copied_whole_and_never_over_another(
     name = f"damaged-000000000001-{SIZE}"
     assert repair(store).endswith(f"; 3 lines ({len(bad) + 1} bytes) moved to rejects/{name}")
     assert (store.rejects_dir / name).read_bytes() == bad + b"\n"
+    add(store, b"bad\n")
+    assert repair(store).endswith(f"; 1 line (4 bytes) moved to rejects/{name}-again")
 
 
 def test_what_is_made_is_closed_to_others_whatever_the_umask(store: EventStore) -> None:
@@ -408,6 +411,17 @@ def test_a_sealed_segment_whose_end_cannot_be_moved_away_stays_sealed(
     with pytest.raises(StorageFailed):
         ready(store)
     assert mode(segment(store)) == 0o400
+
+
+def test_a_newline_that_cannot_be_synced_leaves_the_segment_sealed(store: EventStore, disk: Telling) -> None:
+    append(store, 1)
+    add(store, line(2)[:-1])
+    disk.failing = [("sync 1", errno.EIO)]
+    with pytest.raises(StorageFailed) as failed:
+        ready(store)
+    assert words(failed.value) == FAILED
+    assert disk.told[-3:] == ["seal 1", "close 1", "close lock"]
+    assert (mode(segment(store)), seqs(store)) == (0o400, [1, 2])
 
 
 def test_a_copy_that_fails_is_dropped_and_the_segment_stays_as_it_was(store: EventStore, disk: Telling) -> None:
@@ -792,6 +806,54 @@ def test_repair_moves_what_no_checkpoint_covers_also_in_a_later_segment(store: E
     add(store, b"bad\n", 3)
     assert repair(store, covered=3).startswith("000000000003.jsonl, line 2 (seq 4): ")
     assert seqs(store) == [1, 2, 3]
+
+
+def test_repair_does_not_move_lines_whose_predecessors_are_missing(store: EventStore) -> None:
+    append(store, 1)
+    write(store, 4, line(4))
+    with pytest.raises(Damaged) as damaged:
+        repair(store)
+    assert words(damaged.value) == (
+        "000000000004.jsonl, line 1 (seq 2): the segment's name says seq 4, due is 2",
+        "the lines before it are missing, its own may be good",
+        BACKUP,
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "seq"),
+    [({}, 0), ({1: line(1)}, 1), ({1: b"torn"}, 0), ({1: line(1) + b"torn"}, 1), ({1: line(1), 2: b"torn"}, 1)],
+    ids=["nothing", "a line", "torn", "a line and torn", "a segment and torn"],
+)
+def test_a_log_that_is_shorter_than_what_was_published_is_left_alone(
+    store: EventStore, left: dict[int, bytes], seq: int
+) -> None:
+    for first_seq, content in left.items():
+        write(store, first_seq, content)
+    (store.path / "checkpoints").mkdir()
+    (store.path / "checkpoints" / "000000000002").touch()
+    with pytest.raises(Damaged) as damaged:
+        ready(store)
+    assert words(damaged.value) == (
+        f"the log ends with seq {seq}, and a published checkpoint covers seq 1 to 2",
+        "events are missing from its end",
+        "bring them back from a backup; if it is meant to end there, move the later checkpoints away",
+    )
+    assert not store.rejects_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "size"),
+    [(b"", SIZE), (b"torn", SIZE), (line(2)[:-1], 2 * SIZE), (line(2)[:-1] + b"torn", 2 * SIZE), (line(2), 2 * SIZE)],
+    ids=["nothing", "torn", "no newline", "no newline and more", "ended"],
+)
+def test_a_segment_is_as_long_as_its_mending_will_leave_it(store: EventStore, end: bytes, size: int) -> None:
+    assert store.sizes() == []
+    append(store, 1)
+    add(store, end)
+    assert store.sizes() == [size]
+    ready(store)
+    assert store.sizes() == [size] == [segment(store).stat().st_size]
 
 
 def test_drafts_of_dead_makers_are_swept_also_by_repair(store: EventStore) -> None:

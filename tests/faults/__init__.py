@@ -1,7 +1,7 @@
 """Faults on purpose: failing and killed system calls, damaged bytes, full disks, and a disk that loses its power.
 
-The short form is part of the tests. The long one tries everything that there is to try: `make torture`, which sets
-FAULTS=long; FAULTS_SEED=N begins with another seed.
+The short form is part of the tests. The long one tries everything that there is to try, and the laws of the ledger on
+ten times as many histories: `make torture`, which sets FAULTS=long; FAULTS_SEED=N begins with another seed.
 """
 
 import os

@@ -14,7 +14,7 @@ from tests.faults.checking import badly_said, made, opened
 from tests.faults.test_syscalls import note
 from tests.running import Answer, Cli
 
-SAMPLE = 12
+SAMPLE = 8
 PARTS = 4
 ORDER = kill.SHARED_ORDERS[0]
 READS = {

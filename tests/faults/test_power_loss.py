@@ -10,7 +10,7 @@ from tests.faults import LONG, MEMORY, SEED
 from tests.faults.lives import Life
 from tests.faults.simulated import Loss, SimulatedDisk
 
-BATCHES = 100 if LONG else 4
+BATCHES = 100 if LONG else 3
 RUNS = 25
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 

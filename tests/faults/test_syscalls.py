@@ -18,7 +18,7 @@ from tests.faults.checking import NOW, Watch, badly_said, fact_of, ids_of, made,
 from tests.faults.tracing import Call, Fault
 from tests.running import Answer
 
-SAMPLE = 12
+SAMPLE = 8
 """So many faults of each command are tried in the short form."""
 
 PARTS = 4
