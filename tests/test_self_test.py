@@ -299,8 +299,10 @@ def test_a_folder_that_cannot_be_removed_is_named(cli: Cli, tried: Tried, monkey
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Puts back what a test does to signals."""
+    """Begins with the signals as a terminal gives them, also under nohup, and puts back what a test does to them."""
     before = {number: signal.getsignal(number) for number in self_test.ENDING}
+    for number in self_test.ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -369,6 +371,7 @@ elif arguments != ["import", "-"]:
 """A program that makes a ledger and then writes for ever."""
 
 
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", self_test.ENDING, ids=lambda number: number.name)
 def test_a_signal_ends_the_writers_and_removes_the_folder(home: Path, number: signal.Signals) -> None:
     """Given eight writers at work, when a signal comes twice, then nothing of them stays: no process, no file."""
