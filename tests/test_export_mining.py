@@ -31,7 +31,7 @@ from tests.edges import edge_log
 from tests.logs import log_of, relations
 from tests.running import Cli
 from tests.strategies import histories
-from tests.test_laws_ledger import content, draw_moments, new_ledger, standing, tell, texts
+from tests.test_laws_ledger import content, draw_moment, new_ledger, standing, tell, texts
 
 MINING = Path(__file__).parent / "mining"
 LIVE = "FROM events WHERE retracted_by IS NULL AND type <> 'retracted'"
@@ -371,14 +371,14 @@ LINKS = OBJECTS | {
 @given(st.data())
 def test_histories_and_numbers_are_those_of_the_relations_at_any_moment(data: st.DataObject) -> None:
     log = data.draw(histories(min_orders=3, max_orders=5, max_facts=16))
-    agree(log, *data.draw(st.sampled_from(draw_moments(data.draw, log))))
+    agree(log, *draw_moment(data.draw, log))
 
 
 @settings(max_examples=12)
 @given(st.data())
 def test_every_history_is_a_document_that_fits(data: st.DataObject) -> None:
     log = data.draw(histories(min_orders=2, max_orders=5, max_facts=16))
-    moment = data.draw(st.sampled_from(draw_moments(data.draw, log)))
+    moment = draw_moment(data.draw, log)
     lines = [order.in_force() for order in standing(log, *moment)]
     named: list[set[str]] = [{getattr(line.event, "tracking", None) or "" for line in one} - {""} for one in lines]
     shared = {number for number, orders in Counter(number for one in named for number in one).items() if orders > 1}

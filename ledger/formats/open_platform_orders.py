@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ledger import events as e
@@ -240,10 +241,8 @@ class Order(Reading):
                 continue
             time = self.time(row, "gmt_create")
             if time is None:
-                self.problem(
-                    f"operation log: {action} has no time",
-                    why="a fact needs the time when it happened",
-                )
+                if row.text("gmt_create") is None:  # what is no time is told already
+                    self.problem(f"operation log: {action} has no time", why="a fact needs the time when it happened")
                 continue
             own_id = row.id("id")
             entry = _Entry(ACTIONS.get(action, "noted"), action, time, own_id and f"op-log:{own_id}"[:128])
@@ -447,16 +446,23 @@ class Order(Reading):
         parcels = self.node.rows("logistic_info_list", "logistics_info_list")
         if part.alone:
             return parcels
-        own = [parcel for parcel in parcels if parcel.id("child_order_id", "son_order_id") == part.order_id]
+        own = self._parcels_by_child.get(part.order_id, [])
         if own or len(parcels) < 2:
             return own or parcels
-        if all(parcel.id("child_order_id", "son_order_id") is None for parcel in parcels):
+        if self._parcels_by_child.keys() == {None}:
             self.problem(
                 f"{len(parcels)} parcels do not say which of the order's children they hold",
                 why="each child is an order of its own (R5a)",
                 hint="record the tracking numbers by hand: orderledger record shipped",
             )
         return []
+
+    @cached_property
+    def _parcels_by_child(self) -> dict[str | None, list[Node]]:
+        found: dict[str | None, list[Node]] = {}
+        for parcel in self.node.rows("logistic_info_list", "logistics_info_list"):
+            found.setdefault(parcel.id("child_order_id", "son_order_id"), []).append(parcel)
+        return found
 
     def _disputes(self, part: _Part) -> list[e.Fact]:
         facts: list[e.Fact] = [
@@ -497,7 +503,7 @@ class Order(Reading):
         info = self._info(part)
         if not info.fields:
             whole = self.node.part("refund_info")
-            if part.alone or not whole.fields or self._any_own_refund():
+            if part.alone or not whole.fields or self._any_own_refund:
                 return info, 0
             amount = self._cash_and_coupon(whole)
             if amount and amount == self.total:
@@ -511,6 +517,7 @@ class Order(Reading):
             return info, 0
         return info, self._cash_and_coupon(info)
 
+    @cached_property
     def _any_own_refund(self) -> bool:
         return any(row.part("refund_info").fields for row in self.node.rows("child_order_list", "product_list"))
 

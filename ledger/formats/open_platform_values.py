@@ -31,8 +31,8 @@ class Node:
     """An object of the interface, its fields by their snake_case names, however they were written."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
-        self.raw = raw
         self.fields: dict[str, Any] = {}
+        self._rows: dict[tuple[str, ...], list[Node]] = {}
         for name, value in raw.items():
             self.fields.setdefault(_snake(name), value)
 
@@ -53,6 +53,11 @@ class Node:
 
     def rows(self, *names: str) -> list["Node"]:
         """Return the objects of the first list that is there, be it a list or one wrapped in an object."""
+        if names not in self._rows:  # an order of many children is asked for them by each
+            self._rows[names] = self._read_rows(names)
+        return self._rows[names]
+
+    def _read_rows(self, names: tuple[str, ...]) -> list["Node"]:
         for name in names:
             value = self.fields.get(name)
             while isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict | list):
