@@ -13,6 +13,7 @@ from ledger.errors import Usage
 if TYPE_CHECKING:
     from ledger.book import Ledger
     from ledger.events import Closed
+    from ledger.order import Order
     from queries.engine import Relations, Result
     from queries.moment import Moment
 
@@ -210,7 +211,23 @@ def come_due(ledger: "Ledger", relations: "Relations", moment: "Moment") -> "lis
     if ledger.damage is not None:
         raise ledger.damage  # an order that ends before the damage may have gone on after it
     facts = [fact for order in orders if (fact := timers.come_due(order, moment.now))]
-    return sorted(facts, key=lambda fact: (fact.occurred_at, fact.order_id))
+    silent = {order.order_id for order in orders if _may_be_paid(order)}
+    left_out = sum(fact.order_id in silent for fact in facts)
+    if left_out:
+        told = "1 order is" if left_out == 1 else f"{left_out:,} orders are"
+        context.say(f"{told} left out: where they come from, nothing tells whether they were paid", err=True)
+    return sorted(
+        (fact for fact in facts if fact.order_id not in silent), key=lambda fact: (fact.occurred_at, fact.order_id)
+    )
+
+
+def _may_be_paid(order: "Order") -> bool:
+    """Whether an order without a payment is known only from a source that tells of none."""
+    from ledger.events import Placed
+    from ledger.formats.catalog import FORMATS
+
+    sources = [FORMATS.get(line.event.source or "") for line in order.in_force() if isinstance(line.event, Placed)]
+    return not order.paid and any(source is not None and not source.tells_payments for source in sources)
 
 
 def print_facts(target: output.Target, facts: "list[Closed]") -> None:

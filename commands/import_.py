@@ -23,10 +23,12 @@ from ledger.formats.facts import Reject
 from ledger.formats.foreign import Asked
 from ledger.importing import Line, Summary
 from ledger.line import decode
-from ledger.order import fold
+from ledger.retold import CONTRADICTS
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
+
+_MOST_SHOWN = 20
 
 _ASKED_FOR = re.compile(b'"type":"(?:placed|shipped|retracted)"').search
 
@@ -84,7 +86,7 @@ def command(
     refused = Rejects(_rejects_path(ledger, rejects, inputs, dry_run=dry_run), own_folder=rejects is None)
     size = lines.check(map(str, inputs), FACTS if map_file else format)
     total = None if map_file else size
-    asked = Asked(currency, lambda: _asked_of(ledger), lambda order_id: _placed(ledger, order_id))
+    asked = Asked(currency, lambda: _asked_of(ledger), ledger.placings)
     began = time.monotonic()
     error: LedgerError | None = None
     summary: Summary | None
@@ -160,8 +162,9 @@ class Signals:
 
 
 class Rejects:
-    """The refused lines: kept in a file that is made when the first one comes, counted by rule with one example each.
+    """The refused lines: kept in a file that is made when the first one comes, counted by rule with examples.
 
+    Of each rule that is the first line, and of those that contradict the ledger the first few: each is worth a look.
     `path` is None where nothing is to be written; `own_folder`: in the ledger's own folder, which is made where it was
     lost. `error` is why nothing more can be written.
     """
@@ -170,7 +173,7 @@ class Rejects:
         self.path = path
         self.own_folder = own_folder
         self.written = False
-        self.by_rule: dict[str, tuple[int, Reject]] = {}
+        self.by_rule: dict[str, tuple[int, list[Reject]]] = {}
         self.error: StorageFailed | None = None
         self._file: Any = None
 
@@ -181,8 +184,10 @@ class Rejects:
 
     def add(self, reject: Reject) -> None:
         """Keep one refused line."""
-        count, first = self.by_rule.get(reject.rule, (0, reject))
-        self.by_rule[reject.rule] = (count + 1, first)
+        count, examples = self.by_rule.get(reject.rule, (0, []))
+        if not count or (CONTRADICTS in reject.reason and len(examples) < _MOST_SHOWN):
+            examples.append(reject)
+        self.by_rule[reject.rule] = (count + 1, examples)
         if self.path is None or self.error:
             return
         with self._failures():
@@ -244,12 +249,6 @@ def _tables(files: list[str]) -> dict[str, Path]:
     return tables
 
 
-def _placed(ledger: "Ledger", order_id: str) -> Placed | None:
-    """Find how an order was placed, if it is known."""
-    in_force = fold(order_id, ledger.history(order_id)).in_force()
-    return next((line.event for line in in_force if isinstance(line.event, Placed)), None)
-
-
 def _asked_of(ledger: "Ledger") -> Iterator[Fact]:
     """Give what was shipped, and what was placed as a part, and not taken back, as far as the log can be read."""
     events: dict[tuple[str, int], Fact] = {}
@@ -286,10 +285,13 @@ def _tell(summary: Summary, refused: Rejects, seconds: float, *, dry_run: bool, 
         f"{_counted(summary.duplicates, 'duplicate')}, "
         f"{summary.refused:,} refused"
     )
-    for rule, (count, first) in refused.by_rule.items():
-        what, _, _ = first.reason.partition("; ")  # why and hint follow; they are in the rejects file
-        place = f"row {first.line:,} of {first.file}" if mapped else f"{first.file}:{first.line}"
-        context.say(f"{count:,} refused by {rule}, such as {place}: {what}")
+    for rule, (count, examples) in refused.by_rule.items():
+        told = f"{count:,} refused by {rule}, such as"
+        for one in examples:
+            what, _, _ = one.reason.partition("; ")  # why and hint follow; they are in the rejects file
+            place = f"row {one.line:,} of {one.file}" if mapped else f"{one.file}:{one.line}"
+            context.say(f"{told} {place}: {what}")
+            told = "  and"
 
 
 def _tell_json(summary: Summary, refused: Rejects, seconds: float) -> None:
@@ -307,7 +309,7 @@ def _mend(refused: Rejects, *, nothing_kept: bool, mapped: bool, foreign: bool) 
     if mapped:
         return "mend the tables or the map and import them again; what is recorded already counts as a duplicate"
     if nothing_kept:
-        return "nothing was recorded: mend the lines in the log itself and import it again"
+        return "nothing was recorded: mend the lines where they came from and import them again"
     if foreign:
         where = f"why is in {refused.path}; " if refused.written else ""
         return f"{where}record by hand what an export cannot tell: orderledger record --help"

@@ -33,6 +33,14 @@ _POLL_SECONDS = 0.2
 _REJECT = b'{"file":'
 """How a line of a rejects file begins."""
 
+_OTHERS = {
+    b"\xff\xfe": "is in UTF-16",
+    b"\xfe\xff": "is in UTF-16",
+    b"\x1f\x8b": "is packed with gzip",
+    b"PK\x03\x04": "is a zip archive, and no workbook that can be read",
+}
+"""How files begin that are no text, and what they are."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,19 +98,21 @@ def read(
         if found == FACTS:
             numbered = _numbered(shown(name), both, stop)
             given = map(_told_again, numbered) if start.startswith(_REJECT) else numbered
-            yield from _noted(given, asked) if at_once else given
-            asked.log_grew()
+            yield from _kept_in_mind(given, asked, at_once=at_once)
         elif FORMATS[found].line is not None and _one_a_line(start):
             given = _streamed(FORMATS[found], _numbered(shown(name), both, stop))
-            yield from _noted(given, asked) if at_once else given
-            asked.log_grew()
+            yield from _kept_in_mind(given, asked, at_once=at_once)
         else:
             yield None  # what came before is recorded first: it may be what the format asks for
             yield from _foreign(name, FORMATS[found], both, asked, stop)
 
 
-def _noted(lines: Iterable[Line | None], asked: Asked) -> Iterator[Line | None]:
-    """Keep in mind what the lines tell, as far as a format may ask for it."""
+def _kept_in_mind(lines: Iterable[Line | None], asked: Asked, *, at_once: bool) -> Iterator[Line | None]:
+    """Keep in mind what the lines tell, as far as a format may ask for it: in the log, if it is there in time."""
+    if not at_once:
+        yield from lines
+        asked.log_grew()
+        return
     for line in lines:
         if line is not None and not line.problem and (b'"placed"' in line.text or b'"shipped"' in line.text):
             with suppress(Malformed):
@@ -117,14 +127,17 @@ def _has_line(start: bytes) -> bool:
 
 
 def _told_again(line: Line | None) -> Line | None:
-    """Mark a line of a rejects file whose fact a foreign file told: it contradicts today what it contradicted then."""
+    """Mark a line of a rejects file that came from a foreign file.
+
+    A fact contradicts today what it contradicted then; of what is no fact the same is wrong as then.
+    """
     if line is None or not line.text.startswith(_REJECT):
         return line
-    with suppress(Malformed):
+    try:
         source = FORMATS.get(facts.parse(line.text).source or "")
-        if source is not None and not source.exact:
-            return msgspec.structs.replace(line, foreign=True)
-    return line
+    except Malformed:
+        return msgspec.structs.replace(line, problem=facts.reason_kept(line.text))
+    return msgspec.structs.replace(line, foreign=source is not None and not source.exact)
 
 
 def _one_a_line(start: bytes) -> bool:
@@ -160,13 +173,15 @@ def _foreign(
     stop: Callable[[], bool],
 ) -> Iterator[Line]:
     """Give the facts that a file of a foreign format tells, record by record."""
-    asked.used = True
+    asked.used = asked.used or not format.exact
     content = bytearray()
     for chunk in chunks:
         content += chunk
         if len(content) > MAX_BYTES:
             raise BadInput(
-                f"{name} is larger than {MAX_BYTES >> 20} MiB", why="it has to be read as a whole", hint="split it"
+                f"{shown(name)} is larger than {MAX_BYTES >> 20} MiB",
+                why="it has to be read as a whole",
+                hint="split it",
             )
     if stop():
         return
@@ -302,6 +317,13 @@ def _sniffed(name: str, start: bytes) -> str:
     for format in FORMATS.values():  # noqa: A001 - as the option
         if format.sniff(start):
             return format.name
+    for sign, what in _OTHERS.items():
+        if start.startswith(sign):
+            raise BadInput(
+                f"{name} {what}",
+                why="what is imported is text in UTF-8, or a workbook (.xlsx)",
+                hint="save it again as such, then import that",
+            )
     lines = [line.lstrip() for line in start.removeprefix(BOM).split(b"\n")]
     if any(lines) and not any(line.startswith(b"{") for line in lines):
         raise BadInput(

@@ -316,7 +316,8 @@ def _rows(answer: core.Answer, now: datetime) -> Iterator[dict[str, Any]]:
     for fact in answer.unseen:
         why = f"recorded as arrived on {fact.at:%Y-%m-%d} (seq {fact.seq}), but the statement does not show it"
         yield {"section": "missing", **_of_fact(fact, fact.amount), "why": why}
-    doubted = {fact.order_id for doubt in answer.ambiguous for fact in doubt.candidates}
+    candidates = [fact for doubt in answer.ambiguous for fact in doubt.candidates]
+    doubted = {fact.order_id for fact in candidates if isinstance(fact, core.Pending)}
     for refund in sorted(answer.open, key=lambda refund: (refund.due_by or refund.since, refund.order_id)):
         section = "missing" if refund.late(now) else "on-its-way"
         why = _awaited(refund, now) + ("; an ambiguous line may be it" if refund.order_id in doubted else "")

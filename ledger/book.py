@@ -1,10 +1,11 @@
 """A ledger: a folder with the log, the rules in force and what was derived; it joins the store and the decider."""
 
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConfli
 from ledger.formats.facts import Reject
 from ledger.importing import Import, Line, Summary
 from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_before_damage, lines_of
-from ledger.line import encode
+from ledger.line import decode, encode
 from ledger.order import Order, as_believed, fold
 from ledger.policy import Policy, load
 from ledger.same import already_recorded
 from ledger.store import EventStore
 from ledger.writer import Writer
+
+_PLACED_OR_TAKEN_BACK = re.compile(rb'"type":"(?:placed|retracted)"').search
 
 FORMAT = 1
 """The format of ledger folders that this program writes; newer ones are refused."""
@@ -117,6 +120,34 @@ class Ledger:
         except Damaged as damaged:
             self.damage = damaged
             return lines_before_damage(self.store, order_id)
+
+    def placings(self) -> Callable[[str], e.Placed | None]:
+        """Return what tells how an order was placed in the log of this moment, None where that is not in force.
+
+        Made for many orders one after the other: what of the log is not indexed is read once.
+        """
+        index = Index(self.index.path)
+        index.look(self.store)
+        late: dict[str, list[e.Recorded]] = {}
+        with suppress(Damaged):
+            for _, line in index.lag(self.store):
+                if _PLACED_OR_TAKEN_BACK(line):
+                    recorded = decode(line)
+                    late.setdefault(recorded.event.order_id, []).append(recorded)
+
+        def placing(order_id: str) -> e.Placed | None:
+            try:
+                lines = [decode(self.store.read_line(at)) for at in index.positions(order_id)] + late.get(order_id, [])
+            except (Damaged, Mismatch):
+                lines = self._search(order_id)
+            if any(line.event.order_id != order_id for line in lines):  # the index is of another log
+                lines = self._search(order_id)
+            taken_back = {line.event.retracts for line in lines if isinstance(line.event, e.Retracted)}
+            return next(
+                (one.event for one in lines if isinstance(one.event, e.Placed) and one.version not in taken_back), None
+            )
+
+        return placing
 
     def order_ids(self, prefix: str, limit: int = 50) -> list[str]:
         """Return up to `limit` orders whose ids begin so."""

@@ -33,6 +33,16 @@ ARRIVES_WITHIN = timedelta(days=35)
 REFUND_WITHIN = timedelta(days=120)
 """A later credit of the same amount is more likely something else; with the order's number it is taken all the same."""
 
+SPEAKS = re.compile(
+    r"refund|ali\W?express|alipay|r(?:ü|ue|u)ck(?:erstatt|zahl)|erstattung|rembours|reembolso|devoluci|estorno|rimborso"
+    r"|terugbetaling|zwrot|återbetal|возврат|повернення",
+    re.IGNORECASE,
+)
+"""A credit that says so is a refund; of one that does not, its amount alone is no proof."""
+
+RATE_CHANGES = 4
+"""Between a payment and its refund, the bank's rate changes by less than one in so many."""
+
 LEAST_ID = 6
 """A shorter number in a text stands for something else; an order's has a digit, too."""
 
@@ -185,6 +195,7 @@ class _Stage(NamedTuple, Generic[Found]):
     of_entry: Callable[[Entry], Iterable[Hashable]]
     of_fact: Callable[[Found], Iterable[Hashable]]
     fits: Callable[[Entry, Found], bool]
+    proves: bool = True
 
 
 def _of_known(ids: dict[Entry, str], names: dict[Entry, set[str]]) -> list[_Stage[Known]]:
@@ -213,15 +224,20 @@ def _of_known(ids: dict[Entry, str], names: dict[Entry, set[str]]) -> list[_Stag
 
 
 def _of_pending(names: dict[Entry, set[str]]) -> list[_Stage[Pending]]:
-    """Give the stages of refunds on their way, for the lines that name no order."""
+    """Give the stages of refunds on their way, for the lines that name no order: those that speak of a refund first."""
 
     def may_be(entry: Entry, refund: Pending) -> bool:
         after = entry.date - refund.since.date()
         return entry.amount > 0 and not names[entry] and -ONE_DAY <= after <= REFUND_WITHIN
 
+    def is_one(entry: Entry, refund: Pending) -> bool:
+        return may_be(entry, refund) and SPEAKS.search(entry.text) is not None
+
     return [
-        _Stage("amount", lambda e: [_amount(e)], lambda refund: _amounts(refund)[:1], may_be),
-        _Stage("account amount", lambda e: [_amount(e)], lambda refund: _amounts(refund)[1:], may_be),
+        _Stage("amount", lambda e: [_amount(e)], lambda refund: _amounts(refund)[:1], is_one),
+        _Stage("account amount", lambda e: [_amount(e)], lambda refund: _amounts(refund)[1:], is_one),
+        _Stage("amount", lambda e: [_amount(e)], lambda refund: _amounts(refund)[:1], may_be, proves=False),
+        _Stage("account amount", lambda e: [_amount(e)], lambda refund: _amounts(refund)[1:], may_be, proves=False),
     ]
 
 
@@ -249,15 +265,18 @@ class _Work:
             if candidates:
                 found[entry] = sorted(candidates, key=_when)
         for entries, joined in _components(found):
-            self._settle(entries, joined, found, stage.by)
+            self._settle(entries, joined, found, stage)
 
-    def _settle(self, entries: list[Entry], facts: set[Found], found: dict[Entry, list[Found]], by: str) -> None:
+    def _settle(
+        self, entries: list[Entry], facts: set[Found], found: dict[Entry, list[Found]], stage: _Stage[Found]
+    ) -> None:
         """Match lines with facts of one order: which of its equal ones is which, nothing hangs on that."""
-        sure = len({fact.order_id for fact in facts}) == 1 and len(entries) <= len(facts)
+        one_order = len({fact.order_id for fact in facts}) == 1
+        sure = stage.proves and one_order and len(entries) <= len(facts) and not facts & self.touched
         for entry in entries:
             fact = next((fact for fact in found[entry] if fact not in self.taken), None)
-            if sure and fact is not None and not facts & self.touched:
-                self.match(Match(entry, fact, fact.amount, by))
+            if sure and fact is not None:
+                self.match(Match(entry, fact, fact.amount, stage.by))
             else:
                 self.doubt(entry, found[entry])
 
@@ -318,7 +337,7 @@ def _join_named(work: _Work, refunds: Iterable[Pending], names: dict[Entry, set[
         for at, entry in enumerate(entries):
             if parts is not None:
                 work.match(Match(entry, refund, parts[at], "order"))
-            elif len(entries) > 1 or refund in work.touched:
+            elif len(entries) > 1 or refund in work.touched or entry.currency != refund.currency:
                 work.doubt(entry, [refund])
 
 
@@ -327,8 +346,15 @@ def _parts(refund: Pending, entries: Sequence[Entry]) -> list[int] | None:
     if all(entry.currency == refund.currency for entry in entries):
         amounts = [entry.amount for entry in entries]
         return amounts if sum(amounts) <= refund.amount else None
-    # The bank's rate is not known: one line is the whole, of several nobody can say how much each is.
-    return [refund.amount] if len(entries) == 1 else None
+    # One line may be the whole; of several nobody can say how much each is.
+    return [refund.amount] if len(entries) == 1 and _is_whole(entries[0], refund) else None
+
+
+def _is_whole(entry: Entry, refund: Pending) -> bool:
+    """Whether a credit in another currency is all of a refund: by the rate of the payment, or else by its words."""
+    if refund.account_amount is not None and refund.account_currency == entry.currency:
+        return abs(entry.amount - refund.account_amount) * RATE_CHANGES <= refund.account_amount
+    return SPEAKS.search(entry.text) is not None
 
 
 def _place(entry: Entry) -> tuple[date, int, str, str, int]:

@@ -23,6 +23,9 @@ NEAR = timedelta(hours=48)
 NEAR_SCAN = timedelta(minutes=10)
 """A parcel may be scanned twice a day."""
 
+CONTRADICTS = " contradicts seq "
+"""What stands in the words of a refusal before the seq of a line that says something else."""
+
 
 def retold(order: Order, fact: e.Fact) -> e.Recorded | None:
     """Return the line in force that says what a foreign fact says, if one does; Refused when one contradicts it."""
@@ -247,7 +250,7 @@ def _day(event: e.Event) -> str:
 def _contradicts(rule: str, order: Order, ours: str, line: e.Recorded, theirs: str) -> Refused:
     return Refused(
         rule,
-        f"order {order.order_id}: {ours} contradicts seq {line.seq}, which says {theirs}",
+        f"order {order.order_id}: {ours}{CONTRADICTS}{line.seq}, which says {theirs}",
         why=f"two sources disagree ({rule}); nothing is replaced",
         hint="find out which is right; what is wrong in the log is taken back with `orderledger retract`",
     )

@@ -93,8 +93,11 @@ def _text(map_path: Path) -> str:
             text = file.read(_MAP_BYTES_MAX + 1)
         if len(text) <= _MAP_BYTES_MAX:
             return text.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"the map {map_path} cannot be read", why=str(error)) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BadInput(f"the map {map_path} cannot be read", why=why, hint="name a file with one SELECT") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"the map {map_path} cannot be read", why=str(error), hint="save it in UTF-8") from error
     raise BadInput(f"{map_path} is no map", why="none is so long")
 
 

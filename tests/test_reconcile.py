@@ -29,6 +29,7 @@ from ledger.reconcile import (
     BOOKED_WITHIN,
     REFUND_WITHIN,
     Answer,
+    Doubt,
     Known,
     Pending,
     reconcile,
@@ -199,9 +200,23 @@ def test_what_the_bank_showed_is_not_contradicted_by_the_number_of_the_order() -
 
 
 def test_a_refund_on_its_way_arrives_by_its_amount() -> None:
-    answer = of([line(2000)], pending())
+    answer = of([line(2000, "ALIEXPRESS.COM")], pending())
     assert told(answer) == [(2000, A, 2000, "amount")]
     assert answer.open == []
+
+
+@pytest.mark.parametrize("text", ["SALARY", "", "J SMITH 2000"])
+def test_an_amount_alone_does_not_prove_that_a_refund_arrived(text: str) -> None:
+    salary = line(2000, text)
+    answer = of([salary], pending())
+    assert answer.ambiguous == [Doubt(salary, (pending(),))]
+    assert (answer.matches, answer.open) == ([], [pending()])
+
+
+def test_of_two_lines_of_one_amount_the_one_that_speaks_of_a_refund_is_it() -> None:
+    answer = of([line(2000, "SALARY"), line(2000, "Rückerstattung", number=2)], pending())
+    assert [match.entry.number for match in answer.matches] == [2]
+    assert [entry.text for entry, _ in answer.unexplained] == ["SALARY"]
 
 
 def test_money_that_names_one_order_is_not_what_another_waits_for() -> None:
@@ -210,12 +225,28 @@ def test_money_that_names_one_order_is_not_what_another_waits_for() -> None:
 
 
 def test_a_refund_on_its_way_arrives_by_what_was_debited() -> None:
-    answer = of([line(10000, currency="BRL")], pending(account_amount=10000, account_currency="BRL"))
+    answer = of([line(10000, "ESTORNO", currency="BRL")], pending(account_amount=10000, account_currency="BRL"))
     assert told(answer) == [(10000, A, 2000, "account amount")]
 
 
-def test_a_line_in_another_currency_that_names_the_order_is_the_whole() -> None:
-    assert told(of([line(10700, A, currency="BRL")], pending())) == [(10700, A, 2000, "order")]
+@pytest.mark.parametrize(
+    ("amount", "text", "debited", "found"),
+    [
+        (10700, f"REFUND {A}", None, True),
+        (100, f"CASHBACK {A}", None, False),
+        (10700, A, 10000, True),
+        (12500, A, 10000, True),
+        (12501, f"REFUND {A}", 10000, False),
+        (7499, f"REFUND {A}", 10000, False),
+    ],
+)
+def test_a_line_in_another_currency_is_the_whole_by_its_words_or_by_the_rate_of_the_payment(
+    amount: int, text: str, debited: int | None, found: bool
+) -> None:
+    waiting = pending(account_amount=debited, account_currency="BRL" if debited else None)
+    answer = of([line(amount, text, currency="BRL")], waiting)
+    assert told(answer) == ([(amount, A, 2000, "order")] if found else [])
+    assert len(answer.ambiguous) == (not found)
 
 
 def test_parts_that_name_the_order_arrive_one_by_one_and_the_rest_is_still_on_its_way() -> None:
@@ -240,7 +271,7 @@ def test_more_than_is_on_its_way_is_not_taken(lines: list[Entry], ambiguous: int
 
 @pytest.mark.parametrize(("days", "found"), [(-2, 0), (-1, 1), (REFUND_WITHIN.days, 1), (REFUND_WITHIN.days + 1, 0)])
 def test_a_refund_arrives_after_it_was_decided(days: int, found: int) -> None:
-    assert len(of([line(2000, on=DAY + timedelta(days=days))], pending()).matches) == found
+    assert len(of([line(2000, "REFUND", on=DAY + timedelta(days=days))], pending()).matches) == found
 
 
 def test_with_the_orders_number_it_may_arrive_much_later_but_not_much_before() -> None:
@@ -498,7 +529,7 @@ def test_a_row_says_what_the_line_is(cli: Cli) -> None:
 
 
 def test_another_currency_is_told_with_what_the_bank_showed(cli: Cli) -> None:
-    Path("real.csv").write_text(f"Data;Descrição;Valor (R$)\n20/03/2024;{s.ORDER};107,35\n")
+    Path("real.csv").write_text(f"Data;Descrição;Valor (R$)\n20/03/2024;ESTORNO {s.ORDER};107,35\n")
     [fact] = map(json.loads, cli.ok("reconcile", "real.csv", "--facts").splitlines())
     assert (fact["amount"], fact["account_amount"], fact["account_currency"]) == ("20.00", "107.35", "BRL")
 
@@ -541,7 +572,7 @@ def test_what_was_debited_comes_back_where_all_of_it_does(
     cli: Cli, facts: list[Fact], told_by: list[str | None]
 ) -> None:
     record(cli, s.placed(), *facts, order=B)
-    Path("real.csv").write_text("Date;Text;Amount;Currency\n2024-03-02;X;-100.00;BRL\n2024-03-05;X;100.00;BRL\n")
+    Path("real.csv").write_text("Date;Text;Amount;Currency\n2024-03-02;X;-100.00;BRL\n2024-03-05;REFUND;100.00;BRL\n")
     found = [row for row in rows(cli, "real.csv") if row["line"]]
     assert [row["matched_by"] for row in found] == told_by
 

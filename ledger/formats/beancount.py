@@ -37,7 +37,7 @@ def transaction(movement: Movement) -> str:
 
 def closing(balances: Iterable[Balance], last: date) -> Iterator[str]:
     """Yield what comes after the movements: what each account has to have when the last day of them is over."""
-    day = last + timedelta(days=1)  # a balance is that at the beginning of its day
+    day = min(last, date.max - timedelta(days=1)) + timedelta(days=1)  # a balance is that at the beginning of its day
     for balance in balances:
         # Without a tolerance of nothing, a balance that is wrong by a cent would do.
         value = number(balance.amount, balance.currency)

@@ -338,12 +338,14 @@ def _placed(order_id: str, lines: list[_Line], parent: str | None = None) -> Pla
         f"store: {', '.join(stores)}" if stores else "",
         f"status when exported: {', '.join(states)}" if states else "",
         f"the page showed {first.shown}" if first.shown else "",
+        "the clock skipped this hour" if first.at.skipped else "",
         "the price is taken for that of one piece" if any(item.quantity > 1 for item in items) else "",
         f"its rows name several stores: {', '.join(sorted(sellers))}" if len(sellers) > 1 else "",
     ]
     return Placed(
         order_id=order_id,
         occurred_at=first.at.at,
+        ambiguous_time=first.at.ambiguous,
         seller=sellers.pop() if len(sellers) == 1 else UNKNOWN_SELLER,
         amount=money.text(sum(line.total or 0 for line in lines), first.currency),
         currency=first.currency,
@@ -379,4 +381,6 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return " ".join(str(value).replace("\0", " ").split())
 
 
-BROWSER_EXTENSION = Format(NAME, "a browser extension's export of a buyer's orders (CSV, JSON)", _sniff, read)
+BROWSER_EXTENSION = Format(
+    NAME, "a browser extension's export of a buyer's orders (CSV, JSON)", _sniff, read, tells_payments=False
+)

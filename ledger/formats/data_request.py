@@ -136,8 +136,15 @@ def _line(number: int, cells: list[Any], header: dict[str, int], *, rounded: boo
             return None
 
     paid, success = get("gmt_pay_order_time", _moment), get("is_success_pay", _whether)
+    problems += _untold_payment(order_id, cell, paid, success=success)
+    paid_or_not = not problems  # what a closing did with the money is not known where that is in doubt
     ended, reason = get("gmt_trade_end_time", _moment), _word(cell.get("end_reason"))
-    problems += _untold(order_id, cell, paid, reason, success=success)
+    if reason and not _word(cell.get("gmt_trade_end_time")):
+        problems.append(
+            Malformed(
+                f"order {order_id}: it ended ({reason}), but the row does not say when", why="a fact has its time"
+            )
+        )
     status, frozen = _word(cell.get("order_status")), _word(cell.get("frozen_status"))
     words = [f"order_status {status}"] if status else []
     words += [f"frozen_status {frozen}"] if frozen not in NOT_FROZEN else []
@@ -151,17 +158,17 @@ def _line(number: int, cells: list[Any], header: dict[str, int], *, rounded: boo
         get("unit_price", _units),
         " ".join(_text(cell.get("item_name")).split()),
         paid if success else None,
-        ended,
+        ended if paid_or_not else None,
         reason,
         ", ".join(words),
         problems,
     )
 
 
-def _untold(
-    order_id: str, cell: dict[str, Any], paid: Moment | None, reason: str, *, success: bool | None
+def _untold_payment(
+    order_id: str, cell: dict[str, Any], paid: Moment | None, *, success: bool | None
 ) -> Iterator[Malformed]:
-    """Give what a row says without the rest that would make a fact of it."""
+    """Give what a row says of a payment without the rest that would make a fact of it."""
     if success and not _word(cell.get("gmt_pay_order_time")):
         yield Malformed(f"order {order_id}: it was paid, but the row does not say when", why="a fact has its time")
     if paid is not None and not _word(cell.get("is_success_pay")):
@@ -170,9 +177,11 @@ def _untold(
             why="it does not say whether the payment succeeded",
             hint="record it by hand, if it did",
         )
-    if reason and not _word(cell.get("gmt_trade_end_time")):
+    if paid is not None and success is False:
         yield Malformed(
-            f"order {order_id}: it ended ({reason}), but the row does not say when", why="a fact has its time"
+            f"order {order_id}: is_success_pay is false, but there is a time of payment",
+            why="the row contradicts itself",
+            hint="record the payment by hand, if it succeeded",
         )
 
 
@@ -317,6 +326,16 @@ def _amount(
     if len(amounts) < len(lines):
         if not any(line.problems for line in lines):
             problems.append(Malformed(f"order {order_id}: payable_amt is empty", why="the order's amount is not known"))
+        return None, None
+    names = {line.name for line in lines}
+    if len(lines) > 1 and (len(names) < len(lines) or "" in names):
+        problems.append(
+            Malformed(
+                f"order {order_id}: {len(lines)} rows that differ, and not each is of another item",
+                why="they may tell one order twice or its parts, and which of them is right is not said",
+                hint="leave the row that holds; or record the order by hand",
+            )
+        )
         return None, None
     if not any(amounts):
         problems.append(Malformed(f"order {order_id}: payable_amt is 0", why="an amount of nothing says nothing (R11)"))

@@ -37,6 +37,13 @@ class _Kept(Struct, frozen=True):
     raw: bytes | None = field(default=None, name="bytes")
 
 
+class _Typed(Struct, frozen=True):
+    """What every fact has at least, mended or not."""
+
+    type: str
+
+
+_typed = msgspec.json.Decoder(_Typed)
 _fact: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _kept = msgspec.json.Decoder(_Kept)
 
@@ -106,6 +113,22 @@ def original(line: bytes) -> bytes:
     except UNREADABLE:
         return line
     return (kept.raw or line) if kept.text is None else kept.text.encode("utf-8")
+
+
+def reason_kept(line: bytes) -> str:
+    """Return why the line of a rejects file was refused, where it holds no fact at all; else nothing.
+
+    That is a record of a foreign file: what was wrong with it is so still, and it is mended where it came from.
+    """
+    try:
+        kept = _kept.decode(line)
+    except UNREADABLE:
+        return ""
+    try:
+        _typed.decode(original(line))
+    except UNREADABLE:
+        return kept.reason
+    return ""
 
 
 _HINTS = {

@@ -38,22 +38,24 @@ class Asked:
     """What a format may ask, because its files do not say it: the ledger, and what was told before in this import.
 
     `currency` is the code for files that name none. `log` gives what was shipped and what was placed as a part, in
-    force; it is read when first needed. `look_up` gives how any order was placed. `used` says that a foreign file came.
+    force; it is read when first needed. `placings` makes what tells how any order was placed. `used` says that a
+    foreign file came.
     """
 
     def __init__(
         self,
         currency: str | None,
         log: Callable[[], Iterable[Fact]],
-        look_up: Callable[[str], Placed | None] = lambda order_id: None,
+        placings: Callable[[], Callable[[str], Placed | None]] = lambda: lambda order_id: None,
     ) -> None:
         self.currency = currency
         self.used = False
         self._log = log
-        self._look_up = look_up
+        self._placings = placings
+        self._look_up: Callable[[str], Placed | None] | None = None
         self._told: list[Fact] = []
         self._read = False
-        self._placed: dict[str, Placed] = {}
+        self._placed: dict[str, Placed | None] = {}
         self._parts: dict[str, list[str]] = {}
         self._shipped: dict[str, list[str]] = {}
 
@@ -63,8 +65,11 @@ class Asked:
             (self._learn if self._read else self._told.append)(fact)
 
     def log_grew(self) -> None:
-        """Read the log anew when next asked: what another kind of file told since is only there."""
+        """Read the log anew when next asked: what another kind of file told, or took back, since is only there."""
         self._read = False
+        self._look_up = None
+        for learnt in (self._placed, self._parts, self._shipped):
+            learnt.clear()
 
     def shipped_as(self, tracking: str) -> list[str]:
         """Return the orders that a tracking number was shipped for."""
@@ -79,7 +84,10 @@ class Asked:
     def placed(self, order_id: str) -> Placed | None:
         """Return how an order was placed, None when nobody told."""
         self._learn_all()
-        return self._placed.get(order_id) or self._look_up(order_id)
+        if order_id not in self._placed:
+            self._look_up = self._look_up or self._placings()
+            self._placed[order_id] = self._look_up(order_id)
+        return self._placed[order_id]
 
     def _learn_all(self) -> None:
         if not self._read:
@@ -90,7 +98,7 @@ class Asked:
 
     def _learn(self, fact: Fact) -> None:
         if isinstance(fact, Placed):
-            self._placed.setdefault(fact.order_id, fact)
+            self._placed[fact.order_id] = self._placed.get(fact.order_id) or fact
             if fact.parent is not None:
                 _add(self._parts, fact.parent, fact.order_id)
         elif isinstance(fact, Shipped) and fact.tracking is not None:
@@ -103,7 +111,8 @@ class Format(NamedTuple):
     `sniff` gets the first bytes of a file (up to 256 KiB). `read` gets all of it; BadInput when it is no such file.
     `exact` is a format of the ledger's own facts: they are told as they were decided, and held against no others (R10
     alone says which are the same). `line` gives the fact of one line, Malformed when there is none: a file that has one
-    a line is read with it as it comes, however large it is.
+    a line is read with it as it comes, however large it is. `tells_payments`: an order that it tells and no payment of
+    was not paid.
     """
 
     name: str
@@ -112,6 +121,7 @@ class Format(NamedTuple):
     read: Callable[[bytes, Asked], Iterator[Record]]
     exact: bool = False
     line: Callable[[bytes], Fact] | None = None
+    tells_payments: bool = True
 
 
 def order_of(named: str, asked: Asked) -> str:

@@ -73,6 +73,7 @@ _ADDRESS_SIGNS = frozenset(["contact_person", "detail_address", "zip", "province
 _ERROR_SIGNS = ("sub_msg", "error_message", "error_msg", "msg")
 
 _WRAPPER = re.compile(rb'(?<!\\)"aliexpress_[a-z_.]{1,80}_response"\s*:')
+_ERROR = re.compile(rb'(?<!\\)"error_?response"\s*:', re.IGNORECASE)
 _DATED = re.compile(rb'(?<!\\)"gmt_?create"\s*:', re.IGNORECASE)
 _OF_AN_ORDER = re.compile(
     rb'(?<!\\)"(?:order_?status|order_?amount|pay_?amount|child_?order_?list|opr_?log_?dto_?list|fund_?status'
@@ -85,7 +86,7 @@ def _sniff(start: bytes) -> bool:
     start = start.removeprefix(BOM).lstrip()
     if start[:1] not in (b"{", b"["):
         return False
-    return bool(_WRAPPER.search(start) or (_DATED.search(start) and _OF_AN_ORDER.search(start)))
+    return bool(_WRAPPER.search(start) or _ERROR.search(start) or (_DATED.search(start) and _OF_AN_ORDER.search(start)))
 
 
 class _Found(NamedTuple):
@@ -142,7 +143,8 @@ def _everything(content: bytes) -> list[_Found]:
             found.append(_Found("broken", str(error), line))
             continue
         documents += isinstance(value, dict | list)
-        found += [one._replace(text=line) for one in _within(value)] or [_Found("nothing", value, line)]
+        within = _within(value)
+        found += [within[0]._replace(text=line)] if len(within) == 1 else within or [_Found("nothing", value, line)]
     if not documents:
         raise BadInput(
             f"it is no JSON: {whole}", why="the Open Platform answers in JSON", hint="save the answer as it is"

@@ -117,7 +117,7 @@ class Dispute(Reading):
 
     def _order(self) -> e.Placed:
         """Return the order as it was placed; by its own number, else as the only part of its parent."""
-        named, parent = self.node.id("order_id"), self.node.id("parent_order_id")
+        named, parent = self.node.number("order_id"), self.node.number("parent_order_id")
         if named is None and parent is None:
             raise Malformed(
                 "a dispute without the number of its order",

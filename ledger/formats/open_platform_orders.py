@@ -11,7 +11,7 @@ from ledger import money
 from ledger.errors import Malformed, Refused
 from ledger.formats import marketplace
 from ledger.formats.foreign import UNKNOWN_SELLER, Asked, order_of
-from ledger.formats.open_platform_values import NAME, Node, Reading, Time, split
+from ledger.formats.open_platform_values import LOOK_UP, NAME, Node, Reading, Time, split
 
 ACTIONS = {
     "front_create_order": "placed",
@@ -81,6 +81,13 @@ FIELDS: tuple[tuple[str, str], ...] = (
 )
 """What becomes of an order's fields."""
 
+_LISTS = (
+    *("child_order_list", "product_list", "opr_log_dto_list", "operation_log_list"),
+    *("logistic_info_list", "logistics_info_list"),
+)
+_LOG = ("opr_log_dto_list", "operation_log_list")
+_MOST_CHILDREN = 200
+_MOST_ENTRIES = 1000
 _ONE_SHIPMENT = timedelta(minutes=10)
 _SAME_DAY = timedelta(hours=36)
 
@@ -130,7 +137,7 @@ class Order(Reading):
     def __init__(self, node: Node, asked: Asked) -> None:
         super().__init__(asked)
         self.node = node
-        self.id = node.id("id", "order_id")
+        self.id = node.number("id", "order_id")
         self.currency = asked.currency
         self.total: int | None = None
         self.unreadable = False
@@ -143,6 +150,7 @@ class Order(Reading):
                 why="neither id nor order_id holds one",
             )
             return [], self.problems
+        self.check_shapes(self.node, lists=_LISTS, objects=("refund_info", "store_info", "issue_info"))
         try:
             parts = self._parts(self.id)
         except Malformed as problem:
@@ -165,10 +173,16 @@ class Order(Reading):
         rows = self.node.rows("child_order_list", "product_list")
         if self.asked.placed(order_id) is not None and not self.asked.parts_of(order_id):
             return [_Part(order_id, rows)]
+        if len(rows) > _MOST_CHILDREN or len(self.node.rows(*_LOG)) > _MOST_ENTRIES:
+            raise Malformed(
+                f"order {order_id}: more than {_MOST_CHILDREN} children, or {_MOST_ENTRIES} entries of its log",
+                why="no order of a marketplace has so many",
+                hint=LOOK_UP,
+            )
         found: dict[str, list[Node]] = {}
         nameless: list[Node] = []
         for row in rows:
-            name = row.id("id", "child_id", "child_order_id", "son_order_id")
+            name = row.number("id", "child_id", "child_order_id", "son_order_id")
             if name is None:
                 nameless.append(row)
             else:
@@ -235,9 +249,10 @@ class Order(Reading):
     def _read_log(self, parts: list[_Part]) -> None:
         """Give each part its entries of the operation log, earliest first."""
         named = {part.order_id: part for part in parts}
-        for row in self.node.rows("opr_log_dto_list", "operation_log_list"):
+        for row in self.node.rows(*_LOG):
             action = row.text("action_type")
             if action is None:
+                self.problem("operation log: an entry without action_type", why="that says what happened")
                 continue
             time = self.time(row, "gmt_create")
             if time is None:
@@ -268,7 +283,7 @@ class Order(Reading):
         if entry.told.startswith("dispute"):
             touched = [part for part in parts if (part.text("issue_status") or "NO_ISSUE") != "NO_ISSUE"]
         else:
-            touched = [part for part in parts if self._info(part).fields]
+            touched = [part for part in parts if any(row.part("refund_info").fields for row in part.rows)]
         if len(touched) == 1 or (touched == parts and entry.told.startswith("refund")):
             return touched
         self.problem(
@@ -333,7 +348,8 @@ class Order(Reading):
         return fact
 
     def _text(self, minor: int) -> str:
-        return money.text(minor, self.currency or "USD")
+        assert self.currency is not None  # an amount was read in it
+        return money.text(minor, self.currency)
 
     def _placed(self, part: _Part) -> e.Fact | None:
         when = next(iter(part.entries("placed")), None) or self.time(self.node, "gmt_create")
@@ -361,10 +377,12 @@ class Order(Reading):
     def _named(self, part: _Part) -> str | None:
         """Return the product's name as it stands beside the children."""
         product = part.first("product_id")
-        names = {
-            row.text("product_id"): row.text("product_name") for row in self.node.rows("child_order_ext_info_list")
-        }
-        return names.get(product) if product else None
+        return self._names.get(product) if product else None
+
+    @cached_property
+    def _names(self) -> dict[str | None, str | None]:
+        rows = self.node.rows("child_order_ext_info_list")
+        return {row.text("product_id"): row.text("product_name") for row in rows}
 
     def _items(self, part: _Part) -> tuple[e.Item, ...]:
         items = []
@@ -627,10 +645,9 @@ class Order(Reading):
             closing, reason = e.Closed, "unknown"
         if closing is e.Closed:
             at = when.time.at if isinstance(when, _Entry) else when.at
-            back = [
-                fact.amount for fact in refunded if paid and isinstance(fact, e.Refunded) and fact.occurred_at >= at
-            ]
-            gives = reason in ("cancelled", "not-shipped", "unknown")
+            # Of the others the rules say where the money went, and a smaller refund leaves the rest on its way (R15a).
+            proven = reason == "unknown" and paid
+            back = [fact.amount for fact in refunded if isinstance(fact, e.Refunded) and fact.occurred_at >= at]
             by_buyer = word == "buyer_cancel_notpay_order" and not paid
             return self._fact(
                 closing,
@@ -638,7 +655,7 @@ class Order(Reading):
                 when,
                 note,
                 reason=reason,
-                to_buyer=back[0] if back and gives else None,
+                to_buyer=back[0] if back and proven else None,
                 actor="buyer" if by_buyer else None,
             )
         if closing is e.ClosedBySecurity:

@@ -51,6 +51,11 @@ class Node:
         found = (self.text(name) for name in names)
         return next((text for text in found if text and text != "0" and re.match(e.ID_PATTERN, text)), None)
 
+    def number(self, *names: str) -> str | None:
+        """Return the first of the fields that holds an order's number: digits, and no others."""
+        found = self.id(*names)
+        return found if found and re.fullmatch("[0-9]{1,128}", found) else None
+
     def rows(self, *names: str) -> list["Node"]:
         """Return the objects of the first list that is there, be it a list or one wrapped in an object."""
         if names not in self._rows:  # an order of many children is asked for them by each
@@ -95,6 +100,16 @@ class Reading:
         if what not in self._met:
             self._met.add(what)
             self.problems.append(Malformed(what, why=why, hint=hint))
+
+    def check_shapes(self, node: Node, *, lists: Sequence[str], objects: Sequence[str]) -> None:
+        """Keep as problems the fields that hold neither nothing nor what they should: what is in them is not read."""
+        for name in (*lists, *objects):
+            value = node.fields.get(name)
+            if value and not isinstance(value, dict) and (name in objects or not isinstance(value, list)):
+                kind = "an object" if name in objects else "a list"
+                self.problem(f"{name} is not {kind}", why="nothing of it can be told")
+            elif isinstance(value, list) and not all(isinstance(one, dict) for one in value):
+                self.problem(f"{name}: some of it are no objects", why="nothing of those can be told")
 
     def time(self, node: Node, *names: str) -> Time | None:
         """Return the time in the first of the fields that is given; what is no time is a problem."""

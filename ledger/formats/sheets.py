@@ -110,6 +110,9 @@ def _check(content: bytes) -> None:
             parts = archive.infolist()
             if any(part.flag_bits & 1 for part in parts):
                 raise BadInput("the workbook is encrypted", hint="save it as .xlsx without a password")
+            if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
+                # The others are inflated whole, however large that is.
+                raise BadInput("the workbook is packed in a way that no spreadsheet program uses", hint=_AGAIN)
             if sum(part.file_size for part in parts) > MAX_INFLATED_BYTES:
                 raise _too_large()
             _count(archive, parts)
@@ -151,12 +154,19 @@ def _too_large() -> BadInput:
     )
 
 
+_AGAIN = "download it again, or open it in a spreadsheet program and save it as .xlsx"
+
+
 def _damaged(error: BaseException) -> BadInput:
     # A library's message may be several lines, and openpyxl wraps the cause in one that says less.
+    if isinstance(error, zipfile.BadZipFile):
+        return BadInput(
+            "it is no workbook", why="an .xlsx file is a zip archive, this is none that can be read", hint=_AGAIN
+        )
     error = error.__cause__ or error
     told = str(error).partition("\n")[0][:200]
     return BadInput(
         "the workbook cannot be read",
         why=f"{type(error).__name__}: {told}" if told else type(error).__name__,
-        hint="download it again, or open it in a spreadsheet program and save it as .xlsx",
+        hint=_AGAIN,
     )

@@ -58,6 +58,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("omschrijving", "naam omschrijving", "mededelingen", "opis", "opis operacji", "tytul", "tytul operacji"),
         *("описание", "описание операции", "назначение платежа", "контрагент"),
     ),
+    "status": ("status", "state", "estado", "stato", "statut", "статус", "zustand"),
 }
 """The names of each column, without accents, marks and what stands in brackets; the first that is there is taken.
 
@@ -73,6 +74,14 @@ DIRECTIONS = {"debit": -1, "dr": -1, "d": -1, "s": -1, "soll": -1, "af": -1} | {
     "bij": 1,
 }
 """The words for which way the money went, seen from the account."""
+
+NOT_BOOKED = frozenset(
+    {
+        *("pending", "declined", "failed", "reverted", "cancelled", "canceled", "rejected", "expired"),
+        *("authorized", "authorised", "vorgemerkt", "abgelehnt", "pendiente", "rechazado", "отклонен"),
+    }
+)
+"""What a status says of a line that moved no money, or not yet: such a line is passed over."""
 
 SIGNS = {"€": "EUR", "£": "GBP", "R$": "BRL", "zł": "PLN", "₽": "RUB", "₴": "UAH", "US$": "USD", "$": "", "¥": ""}
 """Signs of currencies; the last two belong to several and say nothing."""
@@ -258,6 +267,8 @@ def _row(number: int, record: Sequence[str], header: _Header) -> Row:
     texts = [record[at].strip() for at in header.places.get("text", []) if at < len(record)]
     text = " ".join(part for part in texts if part)
     amount, sign = cell("amount"), 0
+    if cell("status").casefold() in NOT_BOOKED:
+        return Row(number, cell("date"), "", 0, currency, text)
     if "amount" not in header.places:
         amount, sign = _one_of(number, cell("debit"), cell("credit"))
     elif amount and "direction" in header.places:

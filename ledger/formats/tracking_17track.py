@@ -106,11 +106,14 @@ TABLES = {
     "17TRACK: other sub_status": tuple((f"{word}_…", becomes or "nothing") for word, becomes in STATUS.items()),
 }
 
-_SIGNS = re.compile(rb'"track_info"\s*:|"accepted"\s*:\s*\[.*"number"\s*:', re.DOTALL)
+_SIGN = re.compile(rb'"track_info"\s*:')
+_ACCEPTED = re.compile(rb'"accepted"\s*:\s*\[')
+_NUMBER = re.compile(rb'"number"\s*:')
 
 
 def _sniff(start: bytes) -> bool:
-    return _SIGNS.search(start) is not None
+    accepted = _ACCEPTED.search(start)
+    return bool(_SIGN.search(start) or (accepted and _NUMBER.search(start, accepted.end())))
 
 
 def _read(content: bytes, asked: Asked) -> Iterator[Record]:

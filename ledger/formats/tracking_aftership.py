@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ledger.errors import Malformed
-from ledger.formats.foreign import Asked, Format, Record
+from ledger.formats.foreign import BOM, Asked, Format, Record
 from ledger.formats.parcels import (
     DELIVERED,
     NOTHING,
@@ -80,8 +80,11 @@ _EARLIEST, _LATEST = timedelta(hours=-14), timedelta(hours=12)
 """How far the instant of a local time may be from the same time in UTC: zones go from +14:00 to -12:00."""
 
 
+_ERROR = re.compile(rb'\s*\{\s*"meta"\s*:\s*\{\s*"code"\s*:\s*[45]')
+
+
 def _sniff(start: bytes) -> bool:
-    return all(sign.search(start) for sign in _SIGNS)
+    return all(sign.search(start) for sign in _SIGNS) or _ERROR.match(start.removeprefix(BOM)) is not None
 
 
 def _read(content: bytes, asked: Asked) -> Iterator[Record]:
