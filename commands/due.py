@@ -214,8 +214,8 @@ def come_due(ledger: "Ledger", relations: "Relations", moment: "Moment") -> "lis
     silent = {order.order_id for order in orders if _may_be_paid(order)}
     left_out = sum(fact.order_id in silent for fact in facts)
     if left_out:
-        told = "1 order is" if left_out == 1 else f"{left_out:,} orders are"
-        context.say(f"{told} left out: where they come from, nothing tells whether they were paid", err=True)
+        told = "1 order is left out: its" if left_out == 1 else f"{left_out:,} orders are left out: their"
+        context.say(f"{told} source does not tell whether anything was paid", err=True)
     return sorted(
         (fact for fact in facts if fact.order_id not in silent), key=lambda fact: (fact.occurred_at, fact.order_id)
     )

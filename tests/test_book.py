@@ -279,3 +279,27 @@ def test_what_was_mended_is_told_also_where_the_command_fails(ledger: Ledger) ->
     with pytest.raises(Damaged, match="damaged"):
         again.record(noted("a", 2), now=NOW)
     assert [told.partition(":")[0] for told in again.warnings] == ["the last line of the log was torn"]
+
+
+def test_how_many_orders_were_placed_is_told_with_one_reading_of_what_is_not_indexed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_in(ledger, [placed("a"), placed("b"), placed("c"), noted("a", 0)])
+    ledger.record(Retracted(order_id="b", occurred_at=NOW, retracts=1, why="no such order"), now=NOW)
+    ledger.record(placed("d"), now=NOW)
+    ledger.record(placed("e"), now=NOW)
+    ledger.record(Retracted(order_id="e", occurred_at=NOW, retracts=1, why="no such order"), now=NOW)
+    placing = ledger.placings()
+    monkeypatch.setattr(ledger.store, "lines", None)
+    found = {order_id: event.order_id for order_id in "abcdef" if (event := placing(order_id))}
+    assert found == {"a": "a", "c": "c", "d": "d"}
+
+
+def test_how_an_order_was_placed_is_told_also_where_the_index_is_of_another_log(ledger: Ledger, tmp_path: Path) -> None:
+    other = Ledger.create(tmp_path / "other", policy="aliexpress", now=T0, ledger_id="1" * 32)
+    bring_in(ledger, [placed("a"), placed("b")])
+    bring_in(other, [placed("b"), placed("a")])
+    (ledger.path / "cache" / "index.sqlite").write_bytes((other.path / "cache" / "index.sqlite").read_bytes())
+    placing = ledger.placings()
+    found = {order_id: event.order_id for order_id in "abc" if (event := placing(order_id))}
+    assert found == {"a": "a", "b": "b"}

@@ -199,6 +199,21 @@ def test_a_zip_that_lies_about_its_size_is_bad_input() -> None:
         _read(bytes(bomb).replace(size, (10).to_bytes(4, "little")))
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_would_be_inflated_whole_is_bad_input(method: int) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        archive.writestr(SHEET, bytes(1 << 20))
+    with pytest.raises(BadInput, match="packed in a way that no spreadsheet program uses"):
+        _read(content.getvalue())
+
+
+def test_what_is_no_zip_is_no_workbook() -> None:
+    with pytest.raises(BadInput) as refusal:
+        _read(b"PK\x03\x04 and no more")
+    assert (refusal.value.what, "Error" in refusal.value.why) == ("it is no workbook", False)
+
+
 def test_an_encrypted_part_is_bad_input() -> None:
     place = GOOD.index(b"PK\x01\x02")
     locked = GOOD[: place + 8] + bytes([GOOD[place + 8] | 1]) + GOOD[place + 9 :]

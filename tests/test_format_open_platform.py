@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import BadInput
 from ledger.events import Placed
+from ledger.formats.foreign import Asked
 from ledger.formats.local_time import moment
 from ledger.formats.open_platform import OPEN_PLATFORM, TABLES
 from ledger.formats.open_platform_orders import ACTIONS, END_REASONS
@@ -406,3 +407,30 @@ def test_a_large_order_list_is_read_record_by_record() -> None:
     orders = [_order(id=8160000000000000 + number, gmt_trade_end="2024-04-01 08:00:00") for number in range(300)]
     lines = _facts({"target_list": orders})
     assert [line["record"] for line in lines[-2:]] == [300, 300]
+
+
+@pytest.mark.parametrize(("children", "entries"), [(201, 0), (1, 1001)])
+def test_an_order_of_more_than_any_marketplace_has_is_refused(children: int, entries: int) -> None:
+    """Each entry may be told of each child: without a limit a small file would tell facts without end."""
+    order = {
+        "id": 8100000000000000,
+        "order_status": "FINISH",
+        "child_order_list": [{"id": 8100000000000001 + number} for number in range(children)],
+        "opr_log_dto_list": [{"action_type": "x", "gmt_create": "2024-03-01 10:00:00"}] * entries,
+    }
+    [record] = OPEN_PLATFORM.read(json.dumps(order).encode(), Asked("USD", list))
+    assert (record.facts, len(record.problems)) == ([], 1)
+    assert "more than 200 children" in record.problems[0].what
+
+
+def test_each_of_several_orders_on_a_line_is_refused_with_its_own_text() -> None:
+    line = json.dumps([{"order_status": "FINISH", "order_amount": number} for number in range(2)]).encode()
+    records = list(OPEN_PLATFORM.read(b"\n".join([line, line]), Asked("USD", list)))
+    assert [json.loads(record.text)["order_amount"] for record in records] == [0, 1, 0, 1]
+
+
+def test_the_number_of_an_order_is_of_digits() -> None:
+    for number in (-5, "abc", "8100000000000000x"):
+        order = {"id": number, "order_status": "FINISH", "order_amount": "1.00"}
+        [record] = OPEN_PLATFORM.read(json.dumps(order).encode(), Asked("USD", list))
+        assert [problem.what for problem in record.problems] == ["an order without its number"], number

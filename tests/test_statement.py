@@ -85,6 +85,14 @@ def test_a_line_bears_its_number_in_the_file_and_all_its_texts() -> None:
     assert entry == Entry(4, DAY, 100, "EUR", "two lines 81")
 
 
+@pytest.mark.parametrize("column", ["Status", "State"])
+def test_a_line_that_moved_no_money_yet_is_passed_over(column: str) -> None:
+    words = ["COMPLETED", "PENDING", "Declined", "REVERTED", "booked", ""]
+    rows = "".join(f"2024-03-15;SHOP {number};1.00;EUR;{word}\n" for number, word in enumerate(words))
+    found = lines(f"date;text;amount;currency;{column}\n{rows}")
+    assert [entry.text for entry in found] == ["SHOP 0", "SHOP 4", "SHOP 5"]
+
+
 def test_a_line_that_moves_nothing_is_none() -> None:
     text = "date;text;amount;currency\n2024-03-15;balance;;EUR\n2024-03-15;card check;0,00;EUR\n;;;\ntotal;;;\n"
     assert lines(text) == []

@@ -204,3 +204,84 @@ def test_a_file_of_the_same_import_is_known_before_it_is_in_the_log(cli: Cli, tm
     said = cli.ok("import", option, str(tmp_path / "facts.jsonl"), str(tracking), "-o", "json")
     assert json.loads(said)["refused"] == 0
     assert json.loads(said)["recorded"] > len(facts)
+
+
+def _requested(tmp_path: Path, *rows: dict[str, Any]) -> str:
+    """A workbook of rows that are those of one order but for what is said."""
+    names = COLUMNS.split()
+    usual = dict(zip(names, _part(), strict=True))
+    return _request(tmp_path, *([{**usual, **row}[name] for name in names] for row in rows))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{}, {"end_reason": "security_close"}],
+        [{"payable_amt": 999}, {}],
+        [{"item_name": ""}, {"item_name": "", "payable_amt": 999}],
+    ],
+    ids=["two ends", "two amounts", "no names"],
+)
+def test_rows_of_one_order_that_are_not_its_items_are_not_added_up(
+    cli: Cli, tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    answer = cli("import", _requested(tmp_path, *rows), "--currency", "USD")
+    assert "2 rows that differ, and not each is of another item" in answer.out
+    assert cli.ok("sql", "SELECT count(*) AS n FROM events", "-o", "csv") == "n\n0\n"
+
+
+def test_rows_of_one_order_that_are_its_items_are(cli: Cli, tmp_path: Path) -> None:
+    rows = [{}, {"item_name": "Shade", "payable_amt": 580, "unit_price": 580}]
+    cli.ok("import", _requested(tmp_path, *rows), "--currency", "USD")
+    assert cli.ok("sql", "SELECT amount, paid FROM orders", "-o", "csv") == "amount,paid\n70.00,70.00\n"
+
+
+@pytest.mark.parametrize(("success", "told"), [("maybe", "says neither yes nor no"), ("false", "there is a time of")])
+def test_an_end_is_not_told_where_it_is_not_known_whether_there_was_a_payment(
+    cli: Cli, tmp_path: Path, success: str, told: str
+) -> None:
+    answer = cli("import", _requested(tmp_path, {"is_success_pay": success}), "--currency", "USD")
+    assert told in answer.out
+    assert cli.ok("sql", "SELECT type FROM events", "-o", "csv").split() == ["type", "placed"]
+
+
+def test_what_contradicts_is_listed_line_by_line(cli: Cli, tmp_path: Path) -> None:
+    """Of other refusals one example is told for each rule."""
+    orders = [f"84000000000{number:05}" for number in range(3)]
+    for price in ("US $64.20", "US $60.00"):
+        rows = [_row(price).replace(ORDER, order) for order in orders]
+        answer = cli("import", _extension(tmp_path, *rows))
+    listed = [line for line in answer.out.splitlines() if " contradicts seq " in line]
+    assert [order for line in listed for order in orders if order in line] == orders
+    assert listed[0].startswith("3 refused by R8, such as ")
+
+
+def test_an_order_whose_source_tells_no_payments_is_not_closed_for_want_of_one(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("import", _extension(tmp_path, _row()))
+    answer = cli("due", "--facts")
+    assert (answer.code, answer.out) == (0, "")
+    assert "1 order is left out" in answer.err
+    cli.ok("record", "placed", OTHER_PART, "--seller", "s", "--amount", "1", "--currency", "USD", "--at", "2024-03-01")
+    assert [json.loads(line)["order_id"] for line in cli("due", "--facts").out.splitlines()] == [OTHER_PART]
+
+
+@pytest.mark.parametrize(
+    ("start", "what"), [("a,b\n".encode("utf-16"), "is in UTF-16"), (b"\x1f\x8b\x08", "is packed with gzip")]
+)
+def test_what_is_no_text_is_called_what_it_is(cli: Cli, tmp_path: Path, start: bytes, what: str) -> None:
+    file = tmp_path / "orders"
+    file.write_bytes(start)
+    answer = cli("import", str(file))
+    assert answer.code == 4
+    assert f"{file} {what}" in answer.err
+
+
+def test_a_record_that_was_refused_is_refused_again_for_the_same_reason(cli: Cli, tmp_path: Path) -> None:
+    """A rejects file holds it as it stood: what is wrong is mended where it came from."""
+    rejects = tmp_path / "rejects.jsonl"
+    cli("import", _requested(tmp_path, {"payable_amt": "much"}), "--currency", "USD", "--rejects", str(rejects))
+    [first] = [json.loads(line)["reason"] for line in rejects.read_text().splitlines()]
+    cli("import", str(rejects), "--rejects", str(tmp_path / "again.jsonl"))
+    [again] = [json.loads(line)["reason"] for line in (tmp_path / "again.jsonl").read_text().splitlines()]
+    assert again == first
+    assert "payable_amt" in first
