@@ -12,7 +12,7 @@ from ledger.errors import Usage
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
-    from ledger.events import Closed
+    from ledger.events import Closed, Fact
     from ledger.order import Order
     from queries.engine import Relations, Result
     from queries.moment import Moment
@@ -230,7 +230,7 @@ def _may_be_paid(order: "Order") -> bool:
     return not order.paid and any(source is not None and not source.tells_payments for source in sources)
 
 
-def print_facts(target: output.Target, facts: "list[Closed]") -> None:
+def print_facts(target: output.Target, facts: "Sequence[Fact]") -> None:
     """Print facts as lines of JSON."""
     lines = "".join(msgspec.json.encode(fact).decode() + "\n" for fact in facts)
     render.text(target, output.visible_json(lines) if target.screen else lines)

@@ -4,7 +4,7 @@ import os
 import select
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -15,7 +15,7 @@ import msgspec
 from ledger.errors import BadInput, Malformed, StorageFailed
 from ledger.formats import facts
 from ledger.formats.catalog import FACTS, FORMATS
-from ledger.formats.foreign import BOM, MAX_BYTES, Asked, Format
+from ledger.formats.foreign import BOM, MAX_BYTES, MAX_MARKS, Asked, Format
 from ledger.importing import Line
 
 STDIN = "-"
@@ -70,7 +70,7 @@ def check(names: Iterable[str], format: str | None) -> int | None:  # noqa: A002
 
 
 def read(
-    names: Iterable[str],
+    names: Sequence[str],
     format: str | None,  # noqa: A002 - the option's name
     asked: Asked,
     *,
@@ -84,8 +84,9 @@ def read(
     `seen` is told the bytes read. It ends early when `stop` says so, without the line that was cut in two. `at_once`:
     nothing of it is in the log before its end, so that what a later file may ask for is kept in mind.
     """
-    for name in names:
+    for place, name in enumerate(names, 1):
         chunks = _chunks(name, stop=stop, seen=seen)
+        asked_again = at_once and place < len(names)
         start = b""
         for chunk in chunks:
             if not chunk:
@@ -98,21 +99,19 @@ def read(
         if found == FACTS:
             numbered = _numbered(shown(name), both, stop)
             given = map(_told_again, numbered) if start.startswith(_REJECT) else numbered
-            yield from _kept_in_mind(given, asked, at_once=at_once)
+            yield from _noted(given, asked) if asked_again else given
+            asked.log_grew(at_once=at_once)
         elif FORMATS[found].line is not None and _one_a_line(start):
             given = _streamed(FORMATS[found], _numbered(shown(name), both, stop))
-            yield from _kept_in_mind(given, asked, at_once=at_once)
+            yield from _noted(given, asked) if asked_again else given
+            asked.log_grew(at_once=at_once)
         else:
             yield None  # what came before is recorded first: it may be what the format asks for
             yield from _foreign(name, FORMATS[found], both, asked, stop)
 
 
-def _kept_in_mind(lines: Iterable[Line | None], asked: Asked, *, at_once: bool) -> Iterator[Line | None]:
-    """Keep in mind what the lines tell, as far as a format may ask for it: in the log, if it is there in time."""
-    if not at_once:
-        yield from lines
-        asked.log_grew()
-        return
+def _noted(lines: Iterable[Line | None], asked: Asked) -> Iterator[Line | None]:
+    """Keep in mind what the lines tell, as far as the format of a later file may ask for it."""
     for line in lines:
         if line is not None and not line.problem and (b'"placed"' in line.text or b'"shipped"' in line.text):
             with suppress(Malformed):
@@ -185,8 +184,12 @@ def _foreign(
             )
     if stop():
         return
+    if content.count(b"{") + content.count(b"[") > MAX_MARKS:
+        raise BadInput(f"{shown(name)} holds too many things", why=f"{MAX_MARKS:,} objects at most", hint="split it")
+    whole = bytes(content)
+    content.clear()
     try:
-        for record in format.read(bytes(content), asked):
+        for record in format.read(whole, asked):
             if stop():
                 return
             for fact in record.facts:

@@ -210,13 +210,12 @@ def command(
 
 def _entries(file: str, map_file: Path | None, currency: str | None) -> list[Entry]:
     """Read the lines of a statement; BadInput names the file."""
+    rows = [*_mapped(map_file, Path(file))] if map_file else None
+    content = b"" if map_file else _content(file)
     try:
-        if map_file:
-            return statement.entries(_mapped(map_file, Path(file)), currency, ".")
-        return statement.read(_content(file), currency)
+        return statement.read(content, currency) if rows is None else statement.entries(rows, currency, ".")
     except BadInput as error:
-        named = file in error.what or (map_file is not None and str(map_file) in error.what)
-        what = error.what if named else f"{'stdin' if file == '-' else file}: {error.what}"
+        what = f"{'stdin' if file == '-' else file}: {error.what}"
         raise BadInput(what, why=error.why, hint=error.hint) from None
 
 

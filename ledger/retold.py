@@ -69,18 +69,24 @@ def _one_shop(ours: str, theirs: str) -> bool:
 
 
 def _paid(order: Order, lines: list[e.Recorded], fact: e.Paid) -> e.Recorded | None:
+    return _part_of(order, lines, fact, "R18", done=order.paid, whole=order.amount)
+
+
+def _part_of(
+    order: Order, lines: list[e.Recorded], fact: e.Paid | e.Refunded, rule: str, *, done: int, whole: int
+) -> e.Recorded | None:
+    """Find money that was told before among the parts of a sum; refuse what does not fit into it any more."""
     if fact.currency not in (None, order.currency):
         return None  # which is refused as usual
-    line = _same_amount(lines, fact)
-    paid = _of(lines, e.Paid)
-    if line is not None or not paid:
+    line, told = _same_amount(lines, fact), _of(lines, type(fact))
+    if line is not None or not told:
         return line
-    sum_paid, amount = _shown(order.paid, order), _shown(order.amount, order)
-    nearest, event = min(paid, key=lambda pair: abs(pair[1].occurred_at - fact.occurred_at))
-    if not _two(event, fact) and Decimal(sum_paid) + Decimal(fact.amount) > Decimal(amount):
-        theirs = f"paid {event.amount}; {sum_paid} of {amount} {order.currency} are paid"
-        raise _contradicts("R18", order, f"paid {fact.amount}, {_day(fact)}", nearest, theirs)
-    return None
+    nearest, event = min(told, key=lambda pair: abs(pair[1].occurred_at - fact.occurred_at))
+    if _two(event, fact) or done + money.parse(fact.amount, order.currency) <= whole:
+        return None
+    verb = e.tag_of(fact)
+    theirs = f"{verb} {event.amount}; {_shown(done, order)} of {_shown(whole, order)} {order.currency} are {verb}"
+    raise _contradicts(rule, order, f"{verb} {fact.amount}, {_day(fact)}", nearest, theirs)
 
 
 def _shipped(order: Order, lines: list[e.Recorded], fact: e.Shipped) -> e.Recorded | None:
@@ -149,18 +155,7 @@ def _check_moved(order: Order, line: e.Recorded, fact: Any) -> None:
 
 
 def _refunded(order: Order, lines: list[e.Recorded], fact: e.Refunded) -> e.Recorded | None:
-    if fact.currency not in (None, order.currency):
-        return None  # which is refused as usual
-    line = _same_amount(lines, fact)
-    refunds = _of(lines, e.Refunded)
-    if line is not None or not refunds:
-        return line
-    refunded, paid = _shown(order.refunded, order), _shown(order.paid, order)
-    nearest, event = min(refunds, key=lambda pair: abs(pair[1].occurred_at - fact.occurred_at))
-    if not _two(event, fact) and Decimal(refunded) + Decimal(fact.amount) > Decimal(paid):
-        theirs = f"refunded {event.amount}; {refunded} of {paid} {order.currency} are refunded"
-        raise _contradicts("R17", order, f"refunded {fact.amount}, {_day(fact)}", nearest, theirs)
-    return None
+    return _part_of(order, lines, fact, "R17", done=order.refunded, whole=order.paid)
 
 
 def _same_kind(order: Order, lines: list[e.Recorded], fact: e.Fact) -> e.Recorded | None:

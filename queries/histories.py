@@ -111,7 +111,7 @@ def _instant(naive: datetime) -> datetime:
 
 def _amount(value: Decimal, currency: str) -> str:
     """Write an amount with the decimals of its currency, as the log has it."""
-    return f"{value:.{EXPONENTS[currency]}f}"
+    return f"{value:.{EXPONENTS.get(currency, 2)}f}"
 
 
 def _reader(event: type[Event], name: str) -> Callable[[str], Any]:

@@ -254,6 +254,29 @@ def test_a_refund_of_a_part_that_has_not_come_is_no_refund() -> None:
     assert not any("was refunded" in line for line in _told(order))
 
 
+@pytest.mark.parametrize("status", ["refund_cancel", "close", "refund_ok"])
+def test_a_dispute_is_not_won_where_the_refund_says_less(status: str) -> None:
+    info = {"refund_status": status, "refund_cash_amt": {"amount": "5.00", "currency_code": "USD"}}
+    ended = {"gmt_trade_end": "2024-03-20", "end_reason": "seller_accept_issue_no_goods_return"}
+    lines = _facts(_order(order_status="FINISH", refund_info=info, **ended))
+    [closing] = [line["fact"] for line in lines if line.get("fact", {}).get("type") in ("closed", "dispute-resolved")]
+    said = (closing["type"], closing.get("outcome"), closing.get("reason"))
+    assert said == (("dispute-resolved", "partial", None) if status == "refund_ok" else ("closed", None, "unknown"))
+
+
+def test_a_refund_that_the_log_tells_and_the_order_denies_is_a_problem() -> None:
+    info = {"refund_status": "wait_refund", "refund_cash_amt": {"amount": "5.00", "currency_code": "USD"}}
+    log = [{"action_type": "pledge_refund_success", "gmt_create": "2024-03-21"}]
+    lines = _told(_order(order_status="IN_ISSUE", refund_info=info, opr_log_dto_list=log))
+    assert any("refund_status wait_refund that it has not" in line for line in lines), lines
+    assert "refunded" not in lines
+
+
+def test_children_without_prices_are_not_given_equal_shares() -> None:
+    children = [_child(8160000000000002, "0.00"), _child(8160000000000003, "0.00")]
+    assert "the amount cannot be split between the order's children" in _told(_order(child_order_list=children))
+
+
 def test_a_dispute_or_freeze_without_a_time_is_not_told() -> None:
     order = _order(issue_status="IN_ISSUE", issue_info={"issue_status": "IN_ISSUE"}, frozen_status="IN_FROZEN")
     assert not {"dispute-opened", "noted", "frozen"} & {*_told(order)}

@@ -172,6 +172,13 @@ def test_a_payment_with_an_id_of_its_own_is_decided_however_much_is_paid() -> No
     Given(PLACED, replace(PAID, fact_id="a:1")).when(PAID, fact_id="b:1").adds()
 
 
+@pytest.mark.parametrize("kind", [s.paid, s.refunded])
+def test_an_amount_that_is_none_is_refused_by_its_own_rule(kind: Any) -> None:
+    told = Told(_order(*TO_CANCELLED, REFUNDED), kind(at=s.after(9), amount="9" * 1_000_002, source="b"))
+    assert isinstance(told.answer, Refused)
+    assert told.answer.rule == "R11"
+
+
 def test_a_payment_or_refund_in_another_currency_is_decided_as_usual() -> None:
     Given(*TO_SHIPPED).when(PAID, currency="EUR").adds()
     Given(*TO_CANCELLED, REFUNDED).when(REFUNDED, currency="EUR").adds()

@@ -276,6 +276,16 @@ def test_what_is_no_text_is_called_what_it_is(cli: Cli, tmp_path: Path, start: b
     assert f"{file} {what}" in answer.err
 
 
+def test_a_file_of_more_things_than_fit_into_memory_is_refused(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands.lines.MAX_MARKS", 4)
+    file = tmp_path / "parcels.json"
+    file.write_text('{"track_info": [{}, {}, {}]}')
+    answer = cli("import", str(file))
+    assert (answer.code, f"{file} holds too many things" in answer.err) == (4, True)
+
+
 def test_a_record_that_was_refused_is_refused_again_for_the_same_reason(cli: Cli, tmp_path: Path) -> None:
     """A rejects file holds it as it stood: what is wrong is mended where it came from."""
     rejects = tmp_path / "rejects.jsonl"

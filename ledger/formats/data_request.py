@@ -87,7 +87,8 @@ def read(content: bytes, asked: Asked) -> Iterator[Record]:
             why="a data request has no such column",
             hint="say it with --currency, such as --currency USD",
         )
-    rounded = _rounded(cells[header["order_id"]] for _, cells in rows if len(cells) > header["order_id"])
+    ids = [header[name] for name in ("order_id", "parent_orderid") if name in header]
+    rounded = any(_rounded(cells[place] for _, cells in rows if len(cells) > place) for place in ids)
     orders: dict[str, list[_Line]] = {}
     seen: set[bytes] = set()
     for number, cells in rows:

@@ -20,6 +20,9 @@ BOM = b"\xef\xbb\xbf"
 MAX_BYTES = 64 << 20
 """A larger file of a format that has to be read as a whole is refused."""
 
+MAX_MARKS = 1_000_000
+"""So is one with more objects and lists: each takes more memory than it has bytes."""
+
 
 class Record(NamedTuple):
     """One record of a foreign file: its number, counted from 1, how it stood, and what it tells.
@@ -56,16 +59,21 @@ class Asked:
         self._told: list[Fact] = []
         self._read = False
         self._placed: dict[str, Placed | None] = {}
-        self._parts: dict[str, list[str]] = {}
-        self._shipped: dict[str, list[str]] = {}
+        self._parts: dict[str, dict[str, None]] = {}
+        self._shipped: dict[str, dict[str, None]] = {}
 
     def note(self, fact: Fact) -> None:
         """Keep in mind what an earlier record told."""
         if isinstance(fact, Placed | Shipped):
             (self._learn if self._read else self._told.append)(fact)
 
-    def log_grew(self) -> None:
-        """Read the log anew when next asked: what another kind of file told, or took back, since is only there."""
+    def log_grew(self, *, at_once: bool) -> None:
+        """Read the log anew when next asked: what another kind of file told, or took back, since is only there.
+
+        Not where nothing is there before the end of the import.
+        """
+        if at_once:
+            return
         self._read = False
         self._look_up = None
         for learnt in (self._placed, self._parts, self._shipped):
@@ -74,12 +82,12 @@ class Asked:
     def shipped_as(self, tracking: str) -> list[str]:
         """Return the orders that a tracking number was shipped for."""
         self._learn_all()
-        return self._shipped.get(tracking, [])
+        return [*self._shipped.get(tracking, ())]
 
     def parts_of(self, parent: str) -> list[str]:
         """Return the orders that were placed as parts of a parent."""
         self._learn_all()
-        return self._parts.get(parent, [])
+        return [*self._parts.get(parent, ())]
 
     def placed(self, order_id: str) -> Placed | None:
         """Return how an order was placed, None when nobody told."""
@@ -100,9 +108,9 @@ class Asked:
         if isinstance(fact, Placed):
             self._placed[fact.order_id] = self._placed.get(fact.order_id) or fact
             if fact.parent is not None:
-                _add(self._parts, fact.parent, fact.order_id)
+                self._parts.setdefault(fact.parent, {})[fact.order_id] = None
         elif isinstance(fact, Shipped) and fact.tracking is not None:
-            _add(self._shipped, fact.tracking, fact.order_id)
+            self._shipped.setdefault(fact.tracking, {})[fact.order_id] = None
 
 
 class Format(NamedTuple):
@@ -136,12 +144,6 @@ def order_of(named: str, asked: Asked) -> str:
             hint="record it with the order's own id",
         )
     return parts[0] if parts else named
-
-
-def _add(found: dict[str, list[str]], key: str, order_id: str) -> None:
-    orders = found.setdefault(key, [])
-    if order_id not in orders:
-        orders.append(order_id)
 
 
 def merged(facts: Iterable[Fact]) -> list[Fact]:

@@ -210,7 +210,7 @@ class Order(Reading):
             return
         prices = [self._price(part) for part in parts]
         weights = [price for price in prices if price is not None]
-        if len(weights) < len(prices):
+        if len(weights) < len(prices) or not any(weights):
             self.problem(
                 "the amount cannot be split between the order's children",
                 why="the price of some of them is not told (R5a)",
@@ -554,7 +554,14 @@ class Order(Reading):
         status = info.text("refund_status")
         if not entries and status != "refund_ok":
             return []
-        if not amount or status not in ("refund_ok", None):
+        if status not in ("refund_ok", None):
+            self.problem(
+                f"order {part.order_id}: its log says that a refund arrived, refund_status {status} that it has not",
+                why="the order contradicts itself",
+                hint="record it by hand, if it arrived: orderledger record refunded",
+            )
+            return []
+        if not amount:
             self.problem(
                 f"order {part.order_id}: a refund arrived, but refund_info does not tell its amount",
                 why="how much came back cannot be guessed",
@@ -569,7 +576,7 @@ class Order(Reading):
                 hint="record it by hand: orderledger record refunded",
             )
             return []
-        coupon = self._own(info, "refund_coupon_amt")
+        coupon = self._own(info, "refund_coupon_amt") if self._info(part).fields else None
         note = f"of it {self._text(coupon)} as a coupon" if coupon else None
         return [self._fact(e.Refunded, part, when, note, amount=self._text(amount))]
 
@@ -640,7 +647,7 @@ class Order(Reading):
                     "to_buyer": None if won else self._text(decided),
                 }
                 return self._fact(closing, part, when, note, **amounts)
-            if reason:
+            if reason and not self._refund(part)[0].text("refund_status"):  # else it would say less than all
                 return self._fact(closing, part, when, note, outcome=reason)
             closing, reason = e.Closed, "unknown"
         if closing is e.Closed:

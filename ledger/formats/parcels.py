@@ -45,10 +45,14 @@ def read(
     content: bytes, tell: Callable[[object], Iterable[Parcel]], *, tracker: str, source: str, asked: Asked
 ) -> Iterator[Record]:
     """Read the parcels of a file, as `tell` finds them in its documents; BadInput when it tells of none."""
-    parcels = [parcel for document in _documents(content, tracker) for parcel in tell(document)]
-    if parcels and not any(parcel.known for parcel in parcels):
+    documents = _documents(content, tracker)
+
+    def parcels() -> Iterator[Parcel]:
+        return (parcel for document in documents for parcel in tell(document))
+
+    if documents and not any(parcel.known for parcel in parcels()):
         raise BadInput(f"it is not JSON of {tracker}", why="it tells of no parcel", hint="save its answer as it is")
-    return _records(parcels, source, asked)
+    return _records(parcels(), source, asked)
 
 
 def no_parcel(document: object, what: str, *, why: str, known: bool) -> Parcel:

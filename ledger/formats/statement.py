@@ -244,7 +244,7 @@ def _header(record: Sequence[str]) -> _Header | None:
 
 def _plain(name: str) -> str:
     """Return the name of a column in small letters, without accents, marks, brackets and a currency."""
-    kept = re.sub(r"[(\[][^)\]]*[)\]]", " ", name)
+    kept = re.sub(r"[(\[][^()\[\]]*[)\]]", " ", name)
     kept = re.sub(r"\b[A-Z]{3}\s*$", lambda code: "" if code[0].strip() in EXPONENTS else code[0], kept)
     parts = unicodedata.normalize("NFKD", kept.casefold().replace("ł", "l").replace("ø", "o"))
     return " ".join(re.sub(r"[\W_]+", " ", "".join(c for c in parts if not unicodedata.combining(c))).split())
