@@ -14,6 +14,7 @@ from ledger.errors import Damaged, Refused, StorageFailed
 from ledger.events import Fact, Noted, Paid, Placed, Recorded, Retracted
 from ledger.formats.facts import Reject
 from ledger.importing import Line, Summary
+from ledger.index import Index
 from ledger.line import decode
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -287,12 +288,25 @@ def test_how_many_orders_were_placed_is_told_with_one_reading_of_what_is_not_ind
     bring_in(ledger, [placed("a"), placed("b"), placed("c"), noted("a", 0)])
     ledger.record(Retracted(order_id="b", occurred_at=NOW, retracts=1, why="no such order"), now=NOW)
     ledger.record(placed("d"), now=NOW)
+    ledger.record(noted("d", 1), now=NOW)
     ledger.record(placed("e"), now=NOW)
     ledger.record(Retracted(order_id="e", occurred_at=NOW, retracts=1, why="no such order"), now=NOW)
     placing = ledger.placings()
     monkeypatch.setattr(ledger.store, "lines", None)
     found = {order_id: event.order_id for order_id in "abcdef" if (event := placing(order_id))}
     assert found == {"a": "a", "c": "c", "d": "d"}
+
+
+@pytest.mark.parametrize("places", [[10**6], [0]], ids=["no line is there", "the line of another order"])
+def test_how_an_order_was_placed_is_searched_for_where_the_index_misleads(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, places: list[int]
+) -> None:
+    bring_in(ledger, [placed("a"), placed("b")])
+    placing = ledger.placings()
+    monkeypatch.setattr(Index, "positions", lambda index, order_id: places)
+    found = placing("b")
+    assert found is not None
+    assert found.order_id == "b"
 
 
 def test_how_an_order_was_placed_is_told_also_where_the_index_is_of_another_log(ledger: Ledger, tmp_path: Path) -> None:

@@ -268,6 +268,7 @@ def test_a_parquet_file_is_private(cli: Cli, tmp_path: Path) -> None:
         (["facts", "--relation", "orders"], "a relation is written as csv"),
         (["jsonl", "--spreadsheet-safe"], "it is for csv and tsv"),
         (["csv", "--relation", "orders", "--since-seq", "2"], "--relation events"),
+        (["csv", "--relation", "closures", "--since-seq", "2"], "--relation events"),
         (["facts", "--since-seq", "2", "--as-of", "2026-01-01"], "leave one of them out"),
         (["parquet"], "orderledger export parquet FILE.parquet"),
         (["parquet", "-"], "orderledger export parquet FILE.parquet"),

@@ -264,6 +264,12 @@ def test_a_dispute_is_not_won_where_the_refund_says_less(status: str) -> None:
     assert said == (("dispute-resolved", "partial", None) if status == "refund_ok" else ("closed", None, "unknown"))
 
 
+def test_a_time_of_the_log_that_is_none_is_one_problem() -> None:
+    log = [{"action_type": "risk_control_pass", "gmt_create": "yesterday"}]
+    problems = [line["problem"]["what"] for line in _facts(_order(opr_log_dto_list=log)) if "problem" in line]
+    assert [what for what in problems if "yesterday" in what or "operation log" in what] == problems[:1]
+
+
 def test_a_refund_that_the_log_tells_and_the_order_denies_is_a_problem() -> None:
     info = {"refund_status": "wait_refund", "refund_cash_amt": {"amount": "5.00", "currency_code": "USD"}}
     log = [{"action_type": "pledge_refund_success", "gmt_create": "2024-03-21"}]

@@ -276,6 +276,13 @@ def test_what_is_no_text_is_called_what_it_is(cli: Cli, tmp_path: Path, start: b
     assert f"{file} {what}" in answer.err
 
 
+def test_a_line_that_only_begins_like_one_of_a_rejects_file_is_told_for_what_it_is(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "rejects.jsonl"
+    file.write_text('{"file":"x","line":"no number"}\n')
+    answer = cli("import", str(file))
+    assert "malformed fact" in answer.out
+
+
 def test_a_file_of_more_things_than_fit_into_memory_is_refused(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
