@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from ledger.decide import FLAGS, in_utc, refuse_odd
 from ledger.errors import Malformed, Refused
-from ledger.events import Closed
+from ledger.events import Closed, Event, Noted, Recorded, Scanned, tag_of
 from ledger.line import decode, encode
-from ledger.order import closure_reason, fold
+from ledger.order import Order, closure_reason, fold
 from tests.scenario import (
     AWAITING,
     CONFIRMED,
@@ -313,6 +313,56 @@ def test_the_lines_of_a_moment_are_found_packed_or_not() -> None:
     assert (order.history, order.line(1), order.line(4)) == (plain, plain[0], plain[3])
     order.lines[0] = b"not looked at"
     assert order.happened_at(moment) == plain[1:3]
+
+
+def noted_and_scanned() -> Order:
+    """An order with notes and scans on days 4, 5 and 6, of which the first note was taken back."""
+    return given(
+        *SHIPPED,
+        noted(at=after(4)),
+        retracted(at=after(4), retracts=len(SHIPPED) + 1),
+        scanned(at=after(4), checkpoint="import"),
+        noted(at=after(5)),
+        noted(at=after(6)),
+        scanned(at=after(6), checkpoint="export"),
+    ).order
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(
+    ("kinds", "days", "found", "unpacked"),
+    [
+        ((Noted,), (), ["noted 5", "noted 6"], 3),
+        ((Scanned,), (), ["scanned 4", "scanned 6"], 2),
+        ((Noted, Scanned), (), ["scanned 4", "noted 5", "noted 6", "scanned 6"], 5),
+        ((Scanned,), (6,), ["scanned 6"], 1),
+        ((Noted,), (5, 6), ["noted 5", "noted 6"], 2),
+        ((Closed,), (), [], 0),
+    ],
+    ids=str,
+)
+def test_the_lines_in_force_of_some_types_are_found_packed_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+    packed: bool,
+    kinds: tuple[type[Event], ...],
+    days: tuple[int, ...],
+    found: list[str],
+    unpacked: int,
+) -> None:
+    """Only lines that may be of these types, and of these days, are unpacked."""
+    order, decoded = noted_and_scanned(), list[bytes]()
+    if packed:
+        order.lines = [encode(line) for line in order.history]
+
+    def unpack(line: bytes) -> Recorded:
+        decoded.append(line)
+        return decode(line)
+
+    monkeypatch.setattr("ledger.order.decode", unpack)
+    lines = order.in_force_of(kinds, [after(day) for day in days])
+    told = [f"{tag_of(line.event)} {(line.event.occurred_at - after(0)).days}" for line in lines]
+    assert [one for one in told if not days or int(one[-1]) in days] == found
+    assert len(decoded) == (unpacked if packed else 0)
 
 
 def test_a_bounced_refund_has_failed_until_one_arrives_or_the_order_is_closed_anew() -> None:
