@@ -46,6 +46,7 @@ def of_ledger(
             ledger.store.snapshot(),
             moment,
             scratch=ledger.path / "cache",
+            copies=ledger.path / "cache",
             memory=memory,
             timeout=timeout,
             first_damage=ledger.store.first_damage,

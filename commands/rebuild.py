@@ -1,8 +1,15 @@
 """`orderledger rebuild`: make the derived files anew."""
 
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
 from commands import context
+
+if TYPE_CHECKING:
+    from ledger.book import Ledger
 
 
 def command(ctx: typer.Context, wait: context.Wait = 10.0) -> None:
@@ -10,5 +17,18 @@ def command(ctx: typer.Context, wait: context.Wait = 10.0) -> None:
 
     Example: orderledger rebuild
     """
-    context.open_ledger(ctx).rebuild(wait=wait)
+    ledger = context.open_ledger(ctx)
+    ledger.rebuild(wait=wait)
+    _copy_segments(ledger)
     context.say("the derived files are made anew from the log")
+
+
+def _copy_segments(ledger: "Ledger") -> None:
+    """Make the columnar copies of sealed segments, so that the next question need not."""
+    snapshot = ledger.store.snapshot()
+    if not snapshot.sealed:
+        return  # the usual ledger: DuckDB is not even loaded
+    from queries import columnar
+
+    with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
+        columnar.complete(ledger.path / "cache", snapshot, spill=Path(folder), memory=context.MEMORY)

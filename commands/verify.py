@@ -1,5 +1,6 @@
 """`orderledger verify`: every check of the whole ledger."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands import context, output, progress, publishing, render
-from ledger.errors import Usage
+from ledger.errors import Damaged, Usage
 
 if TYPE_CHECKING:
+    from ledger.book import Ledger
     from ledger.findings import Check, Problem
     from ledger.verify import Report
 
 
 MENDED_BY = {
     "index": "`orderledger rebuild` makes the index anew from the log",
+    "copies": "`orderledger rebuild` makes the copies anew from the log",
     "permissions": "take the rights from others, such as with `chmod -R go= LEDGER`, and links out of the folder",
 }
 """What mends a problem that is none of the log."""
@@ -72,7 +75,7 @@ def command(
             shown.seen(size)
             shown.heard(Summary(read=events))
 
-        report = verify(ledger, quick=quick, outside=outside, progress=heard)
+        report = verify(ledger, quick=quick, outside=outside, copies=lambda: _of_copies(ledger), progress=heard)
     if target.format == "table":
         shape = output.visible if target.screen else str
         render.text(target, "".join(f"{shape(line)}\n" for line in _told(report)))
@@ -80,6 +83,22 @@ def command(
         render.record(target, as_data(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _of_copies(ledger: "Ledger") -> Iterator[str]:
+    """Tell what is wrong with the columnar copies, if there are any."""
+    cache = ledger.path / "cache"
+    if not any(cache.glob("*.parquet")):
+        return
+    from queries import columnar
+
+    try:
+        sealed = ledger.store.snapshot().sealed
+    except Damaged:
+        return  # which is told of the segments
+    with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
+        for problem in columnar.problems(cache, sealed, spill=Path(folder), memory=context.MEMORY):
+            yield f"cache/{problem}"
 
 
 def as_data(report: "Report") -> dict[str, Any]:

@@ -50,6 +50,11 @@ class Snapshot(NamedTuple):
     damage: Damaged | None = None
 
     @property
+    def sealed(self) -> tuple[LogFile, ...]:
+        """The segments that do not grow any more."""
+        return self.files[:-1]
+
+    @property
     def end(self) -> Position:
         """The position after the last line."""
         return position(len(self.files) - 1, self.files[-1].size) if self.files else 0

@@ -6,7 +6,7 @@ order, whose next version does not follow then, is told once more and not decide
 
 import os
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import ExitStack, closing
 from datetime import datetime
 from hashlib import sha256
@@ -39,6 +39,7 @@ CHECKS = (
     "money",
     "checkpoints",
     "index",
+    "copies",
     "permissions",
 )
 """The names of all checks; with a checkpoint from outside comes EXTENDS."""
@@ -72,10 +73,12 @@ def verify(
     *,
     quick: bool = False,
     outside: Checkpoint | None = None,
+    copies: Callable[[], Iterable[str]] = lambda: (),
     progress: Callable[[int, int], None] = lambda size, events: None,
 ) -> Report:
-    """Check a ledger; `quick` leaves out what needs the lines to be understood, and the index.
+    """Check a ledger; `quick` leaves out what needs the lines to be understood, and what was derived from them.
 
+    `copies` tells what is wrong with the copies of segments, which are not made here.
     `progress` hears how many more bytes were read, and how many lines so far.
     """
     findings = Findings((QUICK if quick else CHECKS) + ((EXTENDS,) if outside else ()))
@@ -92,6 +95,8 @@ def verify(
         tree = one_pass.run()
         if not quick:
             one_pass.compare_index(ledger.index.path)
+            for problem in copies():
+                findings.say("copies", problem)
     for name, checkpoint in published.items():
         if problem := contradiction(checkpoint, tree):
             findings.say("checkpoints", f"checkpoints/{name}: {problem}", Place(checkpoint.size))

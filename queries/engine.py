@@ -1,6 +1,7 @@
 """The public relations over the lines of the log, answered by DuckDB at one moment.
 
-The sealed segments are read where they are; of the newest one, which may grow meanwhile, the complete lines are copied.
+The sealed segments are read where they are, or from their columnar copies; of the newest one, which may grow meanwhile,
+the complete lines are copied.
 """
 
 import os
@@ -21,7 +22,7 @@ from ledger.errors import Damaged, Usage
 from ledger.events import TYPES
 from ledger.order import closure_reason
 from ledger.segments import Damage, Snapshot
-from queries import sandbox
+from queries import columnar, sandbox
 from queries.log import Log
 from queries.moment import Moment
 from queries.sandbox import Params
@@ -52,6 +53,7 @@ class Relations:
         moment: Moment,
         *,
         private: Path,
+        copies: Path | None,
         memory: str,
         timeout: float | None,
         first_damage: Callable[[], Damage | None] | None,
@@ -59,6 +61,7 @@ class Relations:
         self.damage = snapshot.damage
         self._moment = moment
         self._private = private
+        self._copies = copies
         self._memory = memory
         self._timeout = timeout
         self._first_damage = first_damage
@@ -109,10 +112,15 @@ class Relations:
         try:
             with sandbox.limits(self._con, self._timeout):
                 return ask()
-        except (duckdb.InvalidInputException, duckdb.IOException) as error:
-            if not any(str(path) in str(error) for path in self._paths):
+        except duckdb.Error as error:
+            if any(str(path) in str(error) for path in self._paths if path.suffix == columnar.SUFFIX):
+                self._read_lines_only()
+            elif isinstance(error, duckdb.InvalidInputException | duckdb.IOException) and any(
+                str(path) in str(error) for path in self._paths
+            ):
+                self._end_before_damage(error)
+            else:
                 raise
-            self._end_before_damage(error)
         with sandbox.limits(self._con, self._timeout):
             return ask()
 
@@ -123,20 +131,34 @@ class Relations:
             raise Damaged("the log cannot be read", why=sandbox.one_line(error), hint=hint) from error
         what = f"the log is damaged: {found.file.path.name}, line {found.line} (seq {found.seq})"
         self.damage = Damaged(what, why=f"{found.problem}; the answer is from what comes before it", hint=hint)
-        self._con.close()
         self._snapshot = Snapshot((*self._snapshot.files[: found.ordinal], found.file))
+        self._reopen()
+
+    def _read_lines_only(self) -> None:
+        """Do without copies: one of them cannot be read although its bytes are those that were written."""
+        self._copies = None
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self._con.close()
         self._con, self._log, self._paths = self._open()
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log, list[Path]]:
         """A locked connection with all relations, its log, and the files it reads."""
-        paths = _readable(self._snapshot.files, self._private)
+        snapshot, spill = self._snapshot, self._private / "spill"
+        copies: columnar.Copies = {}
+        if self._copies is not None:
+            copies = columnar.complete(self._copies, snapshot, spill=spill, memory=self._memory, timeout=self._timeout)
+        paths = [sandbox.plain_path(file.path, self._private) for file in snapshot.sealed if file not in copies]
+        paths += [_copy(file, self._private) for file in snapshot.files[-1:] if file.size]
+        columns = [sandbox.plain_path(copy, self._private) for copy in copies.values()]
         nothing = self._private / "nothing.jsonl"
         nothing.touch(mode=0o600)
-        con = sandbox.connect([*paths, nothing], spill=self._private / "spill", memory=self._memory)
+        con = sandbox.connect([*paths, *columns, nothing], spill=spill, memory=self._memory)
         try:
             with sandbox.limits(con, None):
                 con.execute("CREATE SCHEMA internal")
-                log = Log(con, paths, nothing)
+                log = Log(con, paths, nothing, columns)
                 _create_rules(con, self._moment)
                 for name in VIEWS:
                     con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
@@ -144,7 +166,7 @@ class Relations:
         except BaseException:
             con.close()
             raise
-        return con, log, paths
+        return con, log, [*paths, *columns]
 
 
 @contextmanager
@@ -153,6 +175,7 @@ def open_relations(
     moment: Moment,
     *,
     scratch: Path,
+    copies: Path | None = None,
     memory: str = "2GiB",
     timeout: float | None = None,
     first_damage: Callable[[], Damage | None] | None = None,
@@ -160,13 +183,20 @@ def open_relations(
     """Open the relations over a snapshot of the log; each statement may take `timeout` seconds.
 
     Copies and spilled data lie in a private folder of `scratch` (of the system's, where that cannot be written) until
-    the relations are closed. `first_damage` finds the first bad line when the log cannot be read; without it that is
-    Damaged, and so is a log whose damage it does not find.
+    the relations are closed. `copies` is the folder of the columnar copies, None for none. `first_damage` finds the
+    first bad line when the log cannot be read; without it that is Damaged, and so is a log whose damage it does not
+    find.
     """
     private = _private_folder(scratch)
     try:
         relations = Relations(
-            snapshot, moment, private=private, memory=memory, timeout=timeout, first_damage=first_damage
+            snapshot,
+            moment,
+            private=private,
+            copies=copies,
+            memory=memory,
+            timeout=timeout,
+            first_damage=first_damage,
         )
         try:
             yield relations
@@ -228,12 +258,6 @@ def _private_folder(scratch: Path) -> Path:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
     (private / "spill").mkdir(mode=0o700)
     return private.absolute()
-
-
-def _readable(segments: Sequence[LogFile], private: Path) -> list[Path]:
-    """The files to read: what is not empty, and of the newest a copy that does not grow."""
-    full = [file for file in segments if file.size]
-    return [sandbox.plain_path(file.path, private) for file in full[:-1]] + [_copy(file, private) for file in full[-1:]]
 
 
 def _copy(file: LogFile, private: Path) -> Path:

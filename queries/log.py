@@ -1,7 +1,7 @@
 """The lines of the log as a relation, `internal.log`: a row per line, a column for every field an event can have.
 
-It is a view over the files. A statement that would read them again and again gets the columns that it needs from a
-table instead, which is filled in one reading.
+It is a view over files: segments, and in place of sealed ones their columnar copies. A statement that would read
+segments again and again gets the columns that it needs of them from a table instead, which is filled in one reading.
 """
 
 import json
@@ -62,21 +62,27 @@ _ENVELOPE = {
     "odd": "VARCHAR[]",
     "effective_at": "TIMESTAMP",
 }
+COLUMNS = _ENVELOPE | _EVENT
+"""Every column of a line with its SQL type: the envelope's, then the event's."""
+
 assert {*_ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
 
 
 class Log:
-    """The relation `internal.log` of one connection, over `paths`; `nothing` is an empty file.
+    """The relation `internal.log` of one connection, over segments and `copies` of others; `nothing` is an empty file.
 
     Until a statement is served it has no rows, so that views can be made of it at once.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path, copies: Sequence[Path] = ()
+    ) -> None:
         self._con = con
-        self._lines = _read([*paths, nothing])
-        self._no_lines = _read([nothing])
+        self._copies = copies
+        self._lines = read_lines([*paths, nothing])
+        self._no_lines = read_lines([nothing])
         self._kept: frozenset[str] = frozenset()
-        columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in (_ENVELOPE | _EVENT).items())
+        columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
         con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
         self._define(identifier, "internal.nothing")
 
@@ -89,14 +95,14 @@ class Log:
             self._keep(needed)
             self._define(self._in_table, "internal.kept")
         else:
-            self._define(_in_file, self._lines)
+            self._define(in_file, self._lines)
 
     def _define_empty(self) -> None:
-        self._define(_in_file, self._no_lines)
+        self._define(in_file, self._no_lines)
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
-            columns = ", ".join(f"{_in_file(name)} AS {identifier(name)}" for name in sorted(needed))
+            columns = ", ".join(f"{in_file(name)} AS {identifier(name)}" for name in sorted(needed))
             self._con.execute(f"CREATE OR REPLACE TABLE internal.kept AS SELECT {columns} FROM {self._lines}")  # noqa: S608
             self._kept = needed
 
@@ -104,24 +110,37 @@ class Log:
         """A column of the table; one that is not kept fails when it is read, instead of being empty."""
         if name in self._kept:
             return identifier(name)
-        return f"CAST(error('{name} is not kept') AS {(_ENVELOPE | _EVENT)[name]})"
+        return f"CAST(error('{name} is not kept') AS {COLUMNS[name]})"
 
     def _define(self, column: Callable[[str], str], lines: str) -> None:
         """One row per line: its envelope, and every field of the event as a column."""
-        fields = ", ".join(f"{column(name)} AS {identifier(name)}" for name in _EVENT)
-        self._con.execute(
-            f"CREATE OR REPLACE VIEW internal.log AS SELECT {column('seq')} AS seq, {column('version')} AS version, "  # noqa: S608
-            f"{column('recorded_at')} AS recorded_at, {column('status')} AS status, "
-            f"array_to_string({column('odd')}, ',') AS odd, "
-            f"COALESCE({column('effective_at')}, {column('occurred_at')}) AS effective_at, {fields} FROM {lines}"
-        )
+        rows = _rows(column, lines)
+        if self._copies and lines not in (self._no_lines, "internal.nothing"):
+            rows += f" UNION ALL {_rows(identifier, _read_copies(self._copies))}"
+        self._con.execute(f"CREATE OR REPLACE VIEW internal.log AS {rows}")
 
 
-def _in_file(name: str) -> str:
+def _rows(column: Callable[[str], str], lines: str) -> str:
+    """The SELECT of the relation's columns, as `column` names them in `lines`."""
+    fields = ", ".join(f"{column(name)} AS {identifier(name)}" for name in _EVENT)
+    return (
+        f"SELECT {column('seq')} AS seq, {column('version')} AS version, "  # noqa: S608
+        f"{column('recorded_at')} AS recorded_at, {column('status')} AS status, "
+        f"array_to_string({column('odd')}, ',') AS odd, "
+        f"COALESCE({column('effective_at')}, {column('occurred_at')}) AS effective_at, {fields} FROM {lines}"
+    )
+
+
+def _read_copies(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
+
+
+def in_file(name: str) -> str:
+    """What a column of the log is called where lines are read."""
     return identifier(name) if name in _ENVELOPE else f"event.{identifier(name)}"
 
 
-def _read(paths: Sequence[Path]) -> str:
+def read_lines(paths: Sequence[Path]) -> str:
     """The table function that reads the lines of files."""
     event = ", ".join(f"{identifier(name)} {kind}" for name, kind in _EVENT.items())
     columns = ", ".join(

@@ -1,0 +1,153 @@
+"""Columnar copies of the log: for each sealed segment a Parquet file in cache/, sorted by order and version.
+
+A copy is made from its segment once and never believed over it. Its name says from which bytes it was made, in which
+format, and the CRC of its own bytes: one that is stale, damaged or of an older format is not taken, and made anew.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from hashlib import sha256
+from pathlib import Path
+from zlib import crc32
+
+import duckdb
+
+from ledger.disk import LogFile, line_before
+from ledger.errors import Damaged
+from ledger.segments import Snapshot
+from queries import log, sandbox
+from queries.sandbox import identifier, literal
+
+SUFFIX = ".parquet"
+
+_FORMAT = repr(log.COLUMNS)
+"""The columns and their types: where a version of the program has others, it makes copies of its own."""
+
+_BLOCK_BYTES = 1 << 20
+
+Copies = dict[LogFile, Path]
+"""The good copy of each segment that has one."""
+
+
+def connect(spill: Path, memory: str) -> duckdb.DuckDBPyConnection:
+    """A connection that makes copies; it runs nothing but what is written here."""
+    con = duckdb.connect(":memory:", config={"autoload_known_extensions": "false"})
+    con.execute("SET enable_progress_bar = false")
+    con.execute("SET memory_limit = $memory", {"memory": memory})
+    con.execute("SET temp_directory = $spill", {"spill": str(spill)})
+    con.execute("SET preserve_insertion_order = false")  # they are sorted anyway, and this takes less memory
+    return con
+
+
+def good(cache: Path, segments: Iterable[LogFile]) -> Copies:
+    """The copies of sealed segments that are what their names say."""
+    found: Copies = {}
+    with suppress(OSError):
+        there = {name.rpartition("-")[0]: name for name in os.listdir(cache) if name.endswith(SUFFIX)}
+        for segment in segments:
+            with suppress(Damaged, OSError):
+                name = there.get(_made_from(segment), "")
+                if name and name == _name(segment, cache / name):
+                    found[segment] = cache / name
+    return found
+
+
+def complete(cache: Path, snapshot: Snapshot, *, spill: Path, memory: str, timeout: float | None = None) -> Copies:
+    """The good copies of a log's sealed segments, after those that were not there were made, as far as that can be."""
+    sealed = snapshot.sealed
+    found = good(cache, sealed)
+    if len(found) < len(sealed) and not cache.is_symlink():  # what a ledger writes stays in its own folder
+        con = connect(spill, memory)
+        with closing(con), sandbox.limits(con, timeout):
+            _make_missing(con, cache, sealed, found)
+    return found
+
+
+def _make_missing(con: duckdb.DuckDBPyConnection, cache: Path, segments: Sequence[LogFile], found: Copies) -> None:
+    for segment in segments:
+        if segment not in found:
+            try:
+                found[segment] = make(con, cache, segment)
+            except (OSError, duckdb.OutOfMemoryException):
+                break  # no room, or the folder is not to be written: the segments are read as they are
+            except (Damaged, duckdb.InvalidInputException, duckdb.IOException):
+                continue  # the segment is damaged, which is told where it is read
+
+
+def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile) -> Path:
+    """Make a segment's copy, whole under a temporary name, and put it in place; DuckDB's errors, OSError, Damaged."""
+    temporary = cache / f"copying-{os.getpid()}-{segment.first_seq:012d}.tmp"
+    columns = ", ".join(f"{log.in_file(column)} AS {identifier(column)}" for column in log.COLUMNS)
+    try:
+        con.execute(
+            f"COPY (SELECT {columns} FROM {log.read_lines([segment.path])} ORDER BY order_id, version) "  # noqa: S608
+            f"TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+        temporary.chmod(0o600)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        path = cache / _name(segment, temporary)
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for other in cache.glob(f"{segment.first_seq:012d}-*{SUFFIX}"):
+        if other != path:  # of other bytes, or of another format
+            other.unlink(missing_ok=True)
+    return path
+
+
+def problems(cache: Path, sealed: Sequence[LogFile], *, spill: Path, memory: str) -> Iterator[str]:
+    """What is wrong with the copies that there are: their bytes, or what they say otherwise than their segments."""
+    found = good(cache, sealed)
+    for segment in sealed:
+        with suppress(Damaged, OSError):
+            made_from = _made_from(segment)
+            for path in cache.glob(f"{made_from}-*{SUFFIX}"):
+                if path != found.get(segment):
+                    yield f"{path.name} has other bytes than it was made with, and is not read"
+    with closing(connect(spill, memory)) as con:
+        for segment, path in found.items():
+            if differs := _difference(con, segment, path):
+                yield f"{path.name}: {differs}"
+
+
+def _difference(con: duckdb.DuckDBPyConnection, segment: LogFile, copy: Path) -> str:
+    """What a copy has otherwise than its segment; nothing where both have the same, or the segment is damaged."""
+    try:
+        lines = _digest(con, log.read_lines([segment.path]), log.in_file)
+    except duckdb.Error:
+        return ""
+    try:
+        columns = _digest(con, f"read_parquet({literal(str(copy))})", identifier)
+    except duckdb.Error as error:
+        return f"it cannot be read: {sandbox.one_line(error)}"
+    return "" if lines == columns else "it has other values than its segment"
+
+
+def _made_from(segment: LogFile) -> str:
+    """Where a segment begins, what its last line is, its size and the format; Damaged, OSError."""
+    fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        line = line_before(fd, segment.size, segment.path)
+    finally:
+        os.close(fd)
+    shape = sha256(f"{segment.size} {_FORMAT}".encode()).hexdigest()
+    return f"{segment.first_seq:012d}-{sha256(line).hexdigest()[:16]}-{shape[:8]}"
+
+
+def _name(segment: LogFile, content: Path) -> str:
+    """What a copy of a segment with these bytes is called."""
+    crc = 0
+    fd = os.open(content, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with open(fd, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            crc = crc32(block, crc)
+    return f"{_made_from(segment)}-{crc:08x}{SUFFIX}"
+
+
+def _digest(con: duckdb.DuckDBPyConnection, source: str, named: Callable[[str], str]) -> list[tuple[int, int]]:
+    """How many rows there are, and what all their values come to, in whatever order."""
+    values = ", ".join(map(named, log.COLUMNS))
+    rows: list[tuple[int, int]] = con.execute(f"SELECT count(*), sum(hash({values})) FROM {source}").fetchall()  # noqa: S608
+    return rows
