@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from commands import clock
-from ledger.errors import Damaged, LedgerError
+from ledger.errors import Damaged, LedgerError, Usage
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
@@ -115,6 +115,14 @@ def given_path(ctx: typer.Context) -> Path | None:
     """Give the ledger folder named by `--ledger` or `$ORDERLEDGER`, if any."""
     given = ctx.find_root().params.get("ledger") or os.environ.get("ORDERLEDGER")
     return Path(given) if given else None
+
+
+def check_currency(code: str | None) -> None:
+    """Refuse what is no currency."""
+    from ledger.money import EXPONENTS
+
+    if code is not None and code not in EXPONENTS:
+        raise Usage(f"no currency {code!r}", why="a currency is a code of ISO 4217", hint="such as USD, EUR or BRL")
 
 
 def open_ledger(ctx: typer.Context) -> "Ledger":

@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from commands import clock, context, lines, output, progress
-from ledger import money, plain
+from ledger import plain
 from ledger.errors import BadInput, Damaged, LedgerError, StorageFailed, Usage
 from ledger.events import Fact, Placed, Retracted, Shipped
 from ledger.formats.catalog import FACTS, FORMATS
@@ -78,8 +78,7 @@ def command(
         )
     if format not in (None, FACTS, *FORMATS):
         raise Usage(f"no format {format!r}", hint=f"formats are {', '.join((FACTS, *FORMATS))}")
-    if currency is not None and currency not in money.EXPONENTS:
-        raise Usage(f"no currency {currency!r}", why="a currency is a code of ISO 4217", hint="such as USD, EUR or BRL")
+    context.check_currency(currency)
     ledger = context.open_ledger(ctx)
     tables = _tables(files) if map_file else {}
     inputs = [map_file, *tables.values()] if map_file else [Path(file) for file in files]

@@ -178,8 +178,7 @@ def command(
 
     Example: orderledger reconcile march.csv --facts | orderledger import -
     """
-    if currency is not None and currency not in money.EXPONENTS:
-        raise Usage(f"no currency {currency!r}", why="a currency is a code of ISO 4217", hint="such as USD, EUR or BRL")
+    context.check_currency(currency)
     if map_file and file == "-":
         raise Usage("--map reads no pipe", why="a table is read more than once", hint="name a file")
     zone = clock.zone(tz)
