@@ -117,6 +117,7 @@ def _check(content: bytes) -> None:
                 raise _too_large()
             _count(archive, parts)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
+        # zipfile raises NotImplementedError for archives of a kind that it does not know.
         raise _damaged(error) from None
 
 
