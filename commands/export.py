@@ -92,7 +92,7 @@ def _in_force(store: "EventStore", moment: "Moment") -> Callable[[Recorded], boo
 
 def _relation(job: Job) -> None:
     """Print the rows of a relation, in the order of its columns."""
-    from queries.engine import VIEWS
+    from queries.relations import VIEWS
 
     if job.relation not in VIEWS:
         raise Usage(f"no relation {job.relation!r}", hint=f"relations are {', '.join(VIEWS)}")
@@ -162,7 +162,7 @@ FORMATS: dict[str, Callable[[Job], None]] = {
 
 
 def _relations() -> list[str]:
-    from queries.engine import VIEWS
+    from queries.relations import VIEWS
 
     return list(VIEWS)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from commands.output import Target, Writer, opened, visible, visible_json, whole_file
 from ledger.errors import StorageFailed
@@ -221,10 +221,25 @@ def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., Non
             text = plain(cell, currency(at, row))
             return text if type(cell) in _INERT else shown(write(text))
 
+        def fields(at: int, cells: Sequence[Any], rows: Sequence[Row]) -> Iterable[str]:
+            """A column of many rows; where its values are of one type, that is much faster than field by field."""
+            match {*map(type, cells)} - {type(None)}:
+                case kinds if kinds == {str} and shown is str:
+                    return map(write, cells)
+                case kinds if kinds == {Decimal}:
+                    return [
+                        "" if cell is None else amount(cell, currency(at, row))
+                        for cell, row in zip(cells, rows, strict=True)
+                    ]
+                case kinds if kinds == {datetime}:
+                    return ["" if cell is None else instant(cell) for cell in cells]
+                case _:
+                    return [field(at, cell, row) for cell, row in zip(cells, rows, strict=True)]
+
         writer.write(by.join([shown(write(column)) for column in columns]) + "\n")
         for rows in batches:
-            lines = [by.join([field(at, cell, row) for at, cell in enumerate(row)]) for row in rows]
-            writer.write("".join([line + "\n" for line in lines]))
+            made = [fields(at, cells, rows) for at, cells in enumerate(zip(*rows, strict=True))]
+            writer.write("".join([by.join(line) + "\n" for line in zip(*made, strict=True)]))
             writer.flush()
 
     return print_rows

@@ -26,6 +26,9 @@ _FORMAT = repr(log.COLUMNS)
 
 _BLOCK_BYTES = 1 << 20
 
+ROW_GROUP = 20_480
+"""So many rows are sorted and compressed together: more take more memory to write, fewer more time to read."""
+
 Copies = dict[LogFile, Path]
 """The good copy of each segment that has one."""
 
@@ -47,8 +50,9 @@ def good(cache: Path, segments: Iterable[LogFile]) -> Copies:
         there = {name.rpartition("-")[0]: name for name in os.listdir(cache) if name.endswith(SUFFIX)}
         for segment in segments:
             with suppress(Damaged, OSError):
-                name = there.get(_made_from(segment), "")
-                if name and name == _name(segment, cache / name):
+                beginning = made_from(segment)
+                name = there.get(beginning, "")
+                if name and name == named(beginning, cache / name):
                     found[segment] = cache / name
     return found
 
@@ -76,22 +80,30 @@ def _make_missing(con: duckdb.DuckDBPyConnection, cache: Path, segments: Sequenc
 
 
 def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile) -> Path:
-    """Make a segment's copy, whole under a temporary name, and put it in place; DuckDB's errors, OSError, Damaged."""
-    temporary = cache / f"copying-{os.getpid()}-{segment.first_seq:012d}.tmp"
+    """Make a segment's copy; DuckDB's errors, OSError, Damaged."""
     columns = ", ".join(f"{log.in_file(column)} AS {identifier(column)}" for column in log.COLUMNS)
+    lines = f"SELECT {columns} FROM {log.read_lines([segment.path])} ORDER BY order_id, version"  # noqa: S608
+    return write(con, lines, cache, made_from(segment), instead_of=f"{segment.first_seq:012d}-*{SUFFIX}")
+
+
+def write(con: duckdb.DuckDBPyConnection, rows: str, cache: Path, beginning: str, *, instead_of: str) -> Path:
+    """Write what a SELECT gives, whole under a temporary name, and put it in place of older files; DuckDB's errors.
+
+    Its name is `beginning` and the CRC of its bytes; `instead_of` is a pattern that it matches. OSError too.
+    """
+    temporary = cache / f"copying-{os.getpid()}-{beginning}.tmp"
     try:
         con.execute(
-            f"COPY (SELECT {columns} FROM {log.read_lines([segment.path])} ORDER BY order_id, version) "  # noqa: S608
-            f"TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY ({rows}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
         )
         temporary.chmod(0o600)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        path = cache / _name(segment, temporary)
+        path = cache / named(beginning, temporary)
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-    for other in cache.glob(f"{segment.first_seq:012d}-*{SUFFIX}"):
+    for other in cache.glob(instead_of):
         if other != path:  # of other bytes, or of another format
             other.unlink(missing_ok=True)
     return path
@@ -102,8 +114,7 @@ def problems(cache: Path, sealed: Sequence[LogFile], *, spill: Path, memory: str
     found = good(cache, sealed)
     for segment in sealed:
         with suppress(Damaged, OSError):
-            made_from = _made_from(segment)
-            for path in cache.glob(f"{made_from}-*{SUFFIX}"):
+            for path in cache.glob(f"{made_from(segment)}-*{SUFFIX}"):
                 if path != found.get(segment):
                     yield f"{path.name} has other bytes than it was made with, and is not read"
     with closing(connect(spill, memory)) as con:
@@ -125,7 +136,7 @@ def _difference(con: duckdb.DuckDBPyConnection, segment: LogFile, copy: Path) ->
     return "" if lines == columns else "it has other values than its segment"
 
 
-def _made_from(segment: LogFile) -> str:
+def made_from(segment: LogFile) -> str:
     """Where a segment begins, what its last line is, its size and the format; Damaged, OSError."""
     fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -136,14 +147,14 @@ def _made_from(segment: LogFile) -> str:
     return f"{segment.first_seq:012d}-{sha256(line).hexdigest()[:16]}-{shape[:8]}"
 
 
-def _name(segment: LogFile, content: Path) -> str:
-    """What a copy of a segment with these bytes is called."""
+def named(beginning: str, content: Path) -> str:
+    """What a file with these bytes is called; OSError."""
     crc = 0
     fd = os.open(content, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with open(fd, "rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             crc = crc32(block, crc)
-    return f"{_made_from(segment)}-{crc:08x}{SUFFIX}"
+    return f"{beginning}-{crc:08x}{SUFFIX}"
 
 
 def _digest(con: duckdb.DuckDBPyConnection, source: str, named: Callable[[str], str]) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ from msgspec import inspect
 
 from ledger.events import TYPES, Closed, Event
 from queries.catalog import headers
-from queries.engine import VIEWS, Relations, closing_types, view_sql
+from queries.engine import Relations
+from queries.relations import VIEWS, closing_types, view_sql
 
 _CLOCK = """-- question: From when is the ledger looked at?
 -- rows:     a single one; the other relations say what was so at its moment

@@ -7,27 +7,21 @@ the complete lines are copied.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib.resources import files
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-from msgspec.structs import fields
 
-from ledger import timers
 from ledger.disk import LogFile
 from ledger.errors import Damaged, Usage
-from ledger.events import TYPES
-from ledger.order import closure_reason
 from ledger.segments import Damage, Snapshot
-from queries import columnar, sandbox
+from queries import columnar, projections, relations, sandbox
 from queries.log import Log
 from queries.moment import Moment
 from queries.sandbox import Params
 
-VIEWS = ("events", "postings", "closures", "orders", "steps", "timers", "parcels", "sellers", "oddities")
 """The public relations, each after those it reads."""
 
 _COPY_BYTES = 1024 * 1024
@@ -81,6 +75,7 @@ class Relations:
 
         def answer() -> Result:
             given = sandbox.plain(params)
+            self._project(sql)
             self._log.serve(sql, given)
             return _result(self._con.execute(sql, given))
 
@@ -98,6 +93,7 @@ class Relations:
 
         def answer() -> Result:
             select = sandbox.one_select(self._con, sql, {**params, "now": self._moment.now})
+            self._project(select.sql)
             self._log.serve(select.sql, select.params)
             found = self._con.execute(select.sql, select.params).fetchall()
             return Result(select.columns, select.types, found)
@@ -152,21 +148,43 @@ class Relations:
         paths = [sandbox.plain_path(file.path, self._private) for file in snapshot.sealed if file not in copies]
         paths += [_copy(file, self._private) for file in snapshot.files[-1:] if file.size]
         columns = [sandbox.plain_path(copy, self._private) for copy in copies.values()]
+        self._projections = self._places_of_projections(copies)
+        columns += self._projections.values()
         nothing = self._private / "nothing.jsonl"
         nothing.touch(mode=0o600)
         con = sandbox.connect([*paths, *columns, nothing], spill=spill, memory=self._memory)
         try:
             with sandbox.limits(con, None):
                 con.execute("CREATE SCHEMA internal")
-                log = Log(con, paths, nothing, columns)
-                _create_rules(con, self._moment)
-                for name in VIEWS:
-                    con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
+                log = Log(con, paths, nothing, columns[: len(copies)])
+                relations.create(con, self._moment)
             sandbox.lock(con)
         except BaseException:
             con.close()
             raise
         return con, log, [*paths, *columns]
+
+    def _places_of_projections(self, copies: columnar.Copies) -> dict[str, Path]:
+        """Where projections are put once a statement reads them; nowhere where all events have to be looked at."""
+        self._sealed = {file: copies[file] for file in self._snapshot.sealed if file in copies}
+        everything = (self._moment.as_of, self._moment.known_at, self.damage) == (None, None, None)
+        if not everything or copies.keys() != {*self._snapshot.sealed} or not projections.worthwhile(copies):
+            return {}
+        return {name: self._private / f"{name}{columnar.SUFFIX}" for name in relations.PROJECTED}
+
+    def _project(self, sql: str) -> None:
+        """Let the relations that a statement reads be made of projections."""
+        for name in projections.used_by(sql) if self._projections else ():
+            place = self._projections[name]
+            if self._copies is not None and not place.exists():
+                spill = self._private / "spill"
+                kept = projections.bring_up(
+                    self._copies, name, self._sealed, spill=spill, memory=self._memory, timeout=self._timeout
+                )
+                with suppress(OSError):
+                    if kept is not None:
+                        os.link(kept, place)  # whoever makes a newer one takes this away
+                        relations.define(self._con, name, place)
 
 
 @contextmanager
@@ -189,7 +207,7 @@ def open_relations(
     """
     private = _private_folder(scratch)
     try:
-        relations = Relations(
+        opened = Relations(
             snapshot,
             moment,
             private=private,
@@ -199,47 +217,11 @@ def open_relations(
             first_damage=first_damage,
         )
         try:
-            yield relations
+            yield opened
         finally:
-            relations.close()
+            opened.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
-
-
-def view_sql(name: str) -> str:
-    """The text of a public relation."""
-    return files(__package__).joinpath("views", f"{name}.sql").read_text()
-
-
-def _create_rules(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
-    """Make what the views read besides the log: the relation `clock`, and the rules."""
-    con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
-    con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
-    closings = list(closing_types().items())
-    _create_table(con, "closing_types", {"type": "VARCHAR", "reason": "VARCHAR"}, closings)
-    kinds = [(kind.name, kind.consequence, kind.held, kind in timers.WHILE_OPEN) for kind in timers.KINDS]
-    columns = {"timer": "VARCHAR", "consequence": "VARCHAR", "held": "VARCHAR", "while_open": "BOOLEAN"}
-    _create_table(con, "timer_kinds", columns, kinds)
-    ends = [(kind.name, tag) for kind in timers.KINDS for tag in timers.ended_by(kind)]
-    _create_table(con, "timer_ends", {"timer": "VARCHAR", "type": "VARCHAR"}, ends)
-
-
-def _create_table(
-    con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Hand a table of the rules to the views, so that none is written a second time in SQL."""
-    con.execute(f"CREATE TABLE internal.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
-    places = ", ".join(f"({', '.join('?' * len(columns))})" for _ in rows)
-    con.execute(f"INSERT INTO internal.{name} VALUES {places}", [value for row in rows for value in row])  # noqa: S608
-
-
-def closing_types() -> dict[str, str]:
-    """Every closing event type with the reason it gives to the closure; a `closed` may say another."""
-    closing: dict[str, Any] = {tag: event for tag, event in TYPES.items() if event.closing}
-    return {
-        tag: closure_reason(event(**dict.fromkeys(field.name for field in fields(event) if field.required)))
-        for tag, event in closing.items()
-    }
 
 
 def _result(con: duckdb.DuckDBPyConnection) -> Result:

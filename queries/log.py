@@ -69,36 +69,34 @@ assert {*_ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
 
 
 class Log:
-    """The relation `internal.log` of one connection, over segments and `copies` of others; `nothing` is an empty file.
+    """The relation `internal.log` of one connection: the lines of files, and `copies` of other segments.
 
-    Until a statement is served it has no rows, so that views can be made of it at once.
+    Until a statement is served it has no rows, so that views can be made of it at once. `internal.touched` are the
+    orders that have lines in the files; `internal.touched_log` is all that happened to them.
     """
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path, copies: Sequence[Path] = ()
     ) -> None:
         self._con = con
-        self._copies = copies
+        self._copies = of_copies(copies) if copies else _NOTHING
         self._lines = read_lines([*paths, nothing])
         self._no_lines = read_lines([nothing])
         self._kept: frozenset[str] = frozenset()
         columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
         con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
-        self._define(identifier, "internal.nothing")
+        define(con, _NOTHING, _NOTHING)
 
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""
-        self._define_empty()
+        define(self._con, _rows(in_file, self._no_lines), _NOTHING)
         scans = list(_scans(self._con, sql, params))
         needed = frozenset({"seq"}).union(*scans)
         if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
             self._keep(needed)
-            self._define(self._in_table, "internal.kept")
+            define(self._con, _rows(self._in_table, "internal.kept"), self._copies)
         else:
-            self._define(in_file, self._lines)
-
-    def _define_empty(self) -> None:
-        self._define(in_file, self._no_lines)
+            define(self._con, _rows(in_file, self._lines), self._copies)
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
@@ -112,26 +110,40 @@ class Log:
             return identifier(name)
         return f"CAST(error('{name} is not kept') AS {COLUMNS[name]})"
 
-    def _define(self, column: Callable[[str], str], lines: str) -> None:
-        """One row per line: its envelope, and every field of the event as a column."""
-        rows = _rows(column, lines)
-        if self._copies and lines not in (self._no_lines, "internal.nothing"):
-            rows += f" UNION ALL {_rows(identifier, _read_copies(self._copies))}"
-        self._con.execute(f"CREATE OR REPLACE VIEW internal.log AS {rows}")
+
+def define(con: duckdb.DuckDBPyConnection, young: str, old: str) -> None:
+    """Make the relations of the log out of the rows of its younger part and of its older one."""
+    con.execute(f"CREATE OR REPLACE VIEW internal.young AS {young}")
+    con.execute(f"CREATE OR REPLACE VIEW internal.old AS {old}")
+    con.execute("CREATE OR REPLACE VIEW internal.log AS FROM internal.young UNION ALL FROM internal.old")
+    con.execute("CREATE OR REPLACE VIEW internal.touched AS SELECT DISTINCT order_id FROM internal.young")
+    con.execute(
+        "CREATE OR REPLACE VIEW internal.touched_log AS FROM internal.young UNION ALL "
+        "SELECT old.* FROM internal.old AS old SEMI JOIN internal.touched AS touched ON touched.order_id = old.order_id"
+    )
 
 
-def _rows(column: Callable[[str], str], lines: str) -> str:
-    """The SELECT of the relation's columns, as `column` names them in `lines`."""
+def _rows(column: Callable[[str], str], source: str) -> str:
+    """The SELECT of the relation's columns, as `column` names them in a source."""
     fields = ", ".join(f"{column(name)} AS {identifier(name)}" for name in _EVENT)
     return (
         f"SELECT {column('seq')} AS seq, {column('version')} AS version, "  # noqa: S608
         f"{column('recorded_at')} AS recorded_at, {column('status')} AS status, "
         f"array_to_string({column('odd')}, ',') AS odd, "
-        f"COALESCE({column('effective_at')}, {column('occurred_at')}) AS effective_at, {fields} FROM {lines}"
+        f"COALESCE({column('effective_at')}, {column('occurred_at')}) AS effective_at, {fields} FROM {source}"
     )
 
 
-def _read_copies(paths: Sequence[Path]) -> str:
+_NOTHING = _rows(identifier, "internal.nothing")
+
+
+def of_copies(paths: Sequence[Path]) -> str:
+    """The rows that columnar copies have of the log."""
+    return _rows(identifier, read_parquet(paths))
+
+
+def read_parquet(paths: Sequence[Path]) -> str:
+    """The table function that reads Parquet files."""
     return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
 
 

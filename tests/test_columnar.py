@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ledger.events import Recorded
 from queries import columnar
-from queries.engine import VIEWS, open_relations
+from queries.engine import open_relations
 from queries.moment import Moment
+from queries.relations import VIEWS
 from tests import scenario as s
 from tests.logs import log_of, write
 from tests.running import ROOT, Cli

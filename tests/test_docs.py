@@ -12,7 +12,7 @@ import pytest
 
 from commands import main
 from queries.catalog import audits
-from queries.engine import VIEWS
+from queries.relations import VIEWS
 from tests.replaying import Shell
 from tests.running import ROOT
 

@@ -18,9 +18,10 @@ from ledger.line import encode
 from ledger.order import Order, as_believed, fold
 from ledger.segments import Damage, Snapshot
 from queries import catalog
-from queries.engine import VIEWS, open_relations
+from queries.engine import open_relations
 from queries.log import FIELD_TYPES
 from queries.moment import Moment
+from queries.relations import VIEWS
 from tests import scenario as s
 from tests.logs import log_of, naive, relations, rows, write
 from tests.strategies import examples, histories

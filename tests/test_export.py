@@ -20,7 +20,7 @@ from commands.main import run
 from ledger.book import Ledger
 from ledger.events import Fact, Recorded
 from ledger.order import as_believed
-from queries.engine import VIEWS
+from queries.relations import VIEWS
 from tests import scenario as s
 from tests.running import Cli
 from tests.strategies import examples, histories

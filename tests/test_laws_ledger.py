@@ -21,7 +21,7 @@ from ledger.formats.facts import Reject, parse
 from ledger.importing import Line, Summary
 from ledger.order import Closing, Order, as_believed, closure_reason, fold
 from ledger.redecide import with_zeros
-from queries.engine import VIEWS
+from queries.relations import VIEWS
 from tests.logs import naive, relations, rows
 from tests.scenario import DUE_AFTER_CLOSING, DUE_WHILE_OPEN, NOW, START
 from tests.strategies import examples, histories

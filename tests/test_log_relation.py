@@ -54,7 +54,7 @@ def test_a_column_that_was_not_kept_fails_instead_of_being_empty(tmp_path: Path)
 
 def test_the_plan_tells_each_reading_of_the_files(tmp_path: Path) -> None:
     with relations(tmp_path, log_of(STORY)) as found:
-        found._log._define_empty()
+        found.run("SELECT 1", {})
         assert list(_scans(found._con, "SELECT 1", {})) == []
         assert len(list(_scans(found._con, "SELECT seq FROM events", {}))) == 2
         assert len(list(_scans(found._con, SELF_JOIN, {}))) == 4

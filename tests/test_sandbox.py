@@ -12,8 +12,9 @@ import pytest
 
 from ledger import errors
 from queries import catalog, sandbox
-from queries.engine import VIEWS, Relations, open_relations
+from queries.engine import Relations, open_relations
 from queries.moment import Moment
+from queries.relations import VIEWS
 from tests import scenario as s
 from tests.logs import log_of, write
 

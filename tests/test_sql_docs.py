@@ -11,7 +11,7 @@ import pytest
 
 from commands.main import run
 from queries import catalog, describe
-from queries.engine import view_sql
+from queries.relations import view_sql
 from tests.logs import relations
 from tests.pages import filled, keep, table
 from tests.running import ROOT

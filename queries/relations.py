@@ -1,0 +1,119 @@
+"""The public relations as views of one connection, and the rules that they read, so that none is written twice in SQL.
+
+Most rows of the costly relations are those of orders to which nothing happened lately: where `projections` has them,
+only the others are made of events.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from msgspec.structs import fields
+
+from ledger import timers
+from ledger.events import TYPES
+from ledger.order import closure_reason
+from queries import sandbox
+from queries.log import read_parquet
+from queries.moment import Moment
+
+VIEWS = ("events", "postings", "closures", "orders", "steps", "timers", "parcels", "sellers", "oddities")
+
+PROJECTED = {
+    "closures": "views/closures.sql",
+    "steps": "views/steps.sql",
+    "parcels": "views/parcels.sql",
+    "internal.order_rows": "rows/order_rows.sql",
+    "internal.timer_rows": "rows/timer_rows.sql",
+}
+"""The relations of which rows can be kept, and their files: each row is made of one order's events and no clock."""
+
+USES = {
+    "closures": ("closures",),
+    "steps": ("steps",),
+    "parcels": ("parcels",),
+    "orders": ("internal.order_rows",),
+    "sellers": ("internal.order_rows",),
+    "timers": ("internal.timer_rows",),
+}
+"""Which of them each public relation reads."""
+
+
+def view_sql(name: str) -> str:
+    """The text of a public relation."""
+    return _text(f"views/{name}.sql")
+
+
+def create(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
+    """Make every relation in a connection that has a log."""
+    create_events(con, moment)
+    for name in PROJECTED:
+        define(con, name, None)
+    for name in VIEWS:
+        if name not in PROJECTED and name != "events":
+            con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
+
+
+def create_events(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
+    """Make what all others are made of: the rules, the relation `clock`, the events."""
+    _create_rules(con, moment)
+    events = view_sql("events")
+    con.execute(f"CREATE VIEW events AS {events}")
+    con.execute(f"CREATE VIEW internal.touched_events AS {events.replace('internal.log', 'internal.touched_log')}")
+
+
+def define(con: duckdb.DuckDBPyConnection, name: str, kept: Path | None) -> None:
+    """Make a relation of all events; or of kept rows, and the events of those orders whose rows may be others now."""
+    sql = _text(PROJECTED[name])
+    if kept is not None:
+        sql = (
+            f"WITH events AS (SELECT * FROM internal.touched_events) SELECT * FROM ({sql}\n) "  # noqa: S608
+            f"UNION ALL SELECT kept.* FROM {read_parquet([kept])} AS kept "
+            "ANTI JOIN internal.touched AS touched ON touched.order_id = kept.order_id"
+        )
+    con.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+
+def definition(name: str) -> str:
+    """All that makes the rows of a projected relation what they are, besides the log."""
+    return "\n".join((_text(PROJECTED[name]), view_sql("events"), repr(_rules())))
+
+
+def closing_types() -> dict[str, str]:
+    """Every closing event type with the reason it gives to the closure; a `closed` may say another."""
+    closing: dict[str, Any] = {tag: event for tag, event in TYPES.items() if event.closing}
+    return {
+        tag: closure_reason(event(**dict.fromkeys(field.name for field in fields(event) if field.required)))
+        for tag, event in closing.items()
+    }
+
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+def _rules() -> Mapping[str, tuple[Mapping[str, str], Rows]]:
+    """The tables of rules: their columns and rows."""
+    kinds = [(kind.name, kind.consequence, kind.held, kind in timers.WHILE_OPEN) for kind in timers.KINDS]
+    ends = [(kind.name, tag) for kind in timers.KINDS for tag in sorted(timers.ended_by(kind))]
+    text = "VARCHAR"
+    return {
+        "closing_types": ({"type": text, "reason": text}, list(closing_types().items())),
+        "timer_kinds": ({"timer": text, "consequence": text, "held": text, "while_open": "BOOLEAN"}, kinds),
+        "timer_ends": ({"timer": text, "type": text}, ends),
+    }
+
+
+def _create_rules(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
+    con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
+    con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
+    for name, (columns, rows) in _rules().items():
+        listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        con.execute(f"CREATE TABLE internal.{name} ({listed})")
+        places = ", ".join(f"({', '.join('?' * len(columns))})" for _ in rows)
+        con.execute(f"INSERT INTO internal.{name} VALUES {places}", [value for row in rows for value in row])  # noqa: S608
+
+
+def _text(path: str) -> str:
+    return files(__package__).joinpath(path).read_text()

@@ -1,0 +1,208 @@
+"""Projections: an answer made of kept rows is that made of all events, whatever was kept and whatever came since."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.events import Recorded
+from queries import columnar, projections, relations
+from queries.engine import open_relations
+from queries.moment import Moment
+from queries.relations import PROJECTED, VIEWS
+from tests import scenario as s
+from tests.logs import log_of, write
+from tests.running import Cli
+from tests.strategies import examples
+from tests.test_laws_ledger import ORDERS, draw_moment
+
+PER_SEGMENT = 4
+LOG = log_of(
+    fact
+    for number in range(6)
+    for fact in (
+        s.placed(at=s.after(number), order_id=f"o{number}"),
+        s.paid(at=s.after(number, hours=1), order_id=f"o{number}"),
+        s.closed(at=s.after(number, hours=2), order_id=f"o{number}", reason="cancelled"),
+    )
+)
+SQL = "SELECT order_id, status, to_buyer, version FROM orders ORDER BY order_id"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small() -> Iterator[None]:
+    """Let a projection pay at once, and take two segments a step."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(projections, "WORTHWHILE_BYTES", 0)
+        patched.setattr(projections, "STEP", 2)
+        yield
+
+
+def answers(
+    folder: Path,
+    lines: list[Recorded],
+    moment: Moment,
+    *,
+    copies: bool = True,
+    views: tuple[str, ...] = ("orders", "closures"),
+) -> list[Any]:
+    snapshot = write(folder / "events", lines, per_segment=PER_SEGMENT)
+    cache = folder / "cache"
+    with open_relations(snapshot, moment, scratch=cache, copies=cache if copies else None) as found:
+        return [Counter(map(repr, found.run(f"SELECT * FROM {view}", {}).rows)) for view in views]
+
+
+def kept(cache: Path, name: str = "") -> list[Path]:
+    return [path for path in sorted(cache.glob(f"{name}*.parquet")) if not path.name[0].isdigit()]
+
+
+@examples(2)
+@given(ORDERS, st.data())
+def test_an_answer_from_projections_is_that_of_all_events(
+    tmp_path_factory: pytest.TempPathFactory, log: list[Recorded], data: st.DataObject
+) -> None:
+    """Also when they were made before later lines came, and at any moment."""
+    folder = tmp_path_factory.mktemp("ledger")
+    now = Moment(data.draw(st.sampled_from([s.NOW, s.after(0), log[-1].event.occurred_at if log else s.NOW])))
+    for length in (data.draw(st.integers(0, len(log))), len(log)):
+        then = log[:length]
+        assert answers(folder, then, now, views=VIEWS) == answers(folder, then, now, copies=False, views=VIEWS)
+    as_of, known_at = draw_moment(data.draw, log)
+    past = Moment(s.NOW, as_of, known_at)
+    assert answers(folder, log, past, views=VIEWS) == answers(folder, log, past, copies=False, views=VIEWS)
+
+
+def test_each_costly_relation_has_one_projection_over_all_sealed_segments(tmp_path: Path) -> None:
+    answers(tmp_path, LOG, Moment(s.NOW), views=VIEWS)
+    names = [path.name[: path.name.index("-") + 13] for path in kept(tmp_path / "cache")]
+    assert names == sorted(f"{name.removeprefix('internal.')}-{13:012d}" for name in PROJECTED)
+    assert {path.stat().st_mode & 0o777 for path in kept(tmp_path / "cache")} == {0o600}
+
+
+def test_a_statement_makes_only_the_projections_that_it_reads(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with open_relations(
+        write(tmp_path / "events", LOG, per_segment=PER_SEGMENT), Moment(s.NOW), scratch=cache, copies=cache
+    ) as found:
+        found.run("SELECT count(*) FROM events", {})
+        assert kept(cache) == []
+        found.run(SQL, {})
+        assert len(kept(cache)) == len(kept(cache, "order_rows")) == 1
+
+
+def read_by(view: str) -> set[str]:
+    """The projected relations that a public relation is made of, as its SQL tells, and that of those it is made of."""
+    if view in PROJECTED:
+        return {view}
+    read = re.findall(r"(?:FROM|JOIN) ([a-z_.]+)", relations.view_sql(view))
+    return {used for name in read if name in PROJECTED or name in VIEWS for used in read_by(name)}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_statement_is_known_to_read_what_its_relations_are_made_of(view: str) -> None:
+    assert {*projections.used_by(f"SELECT * FROM {view}")} == read_by(view)
+
+
+def test_a_projection_that_is_there_is_read_and_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    due = answers(tmp_path, LOG, Moment(s.NOW))
+    monkeypatch.setattr(projections, "_step", None)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+
+
+def test_a_later_one_is_made_from_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(tmp_path, LOG[:9], Moment(s.NOW))
+    steps: list[int] = []
+    step = projections._step
+
+    def noted(*arguments: Any) -> Path:
+        steps.append(arguments[-2])
+        return step(*arguments)
+
+    monkeypatch.setattr(projections, "_step", noted)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
+    assert steps == [2, 2]
+    assert len(kept(tmp_path / "cache")) == 2
+
+
+def spoilt(copy: Path) -> None:
+    copy.write_bytes(copy.read_bytes()[:-20] + b"X" * 20)
+
+
+def emptied(copy: Path) -> None:
+    copy.write_bytes(b"")
+
+
+def linked(copy: Path) -> None:
+    elsewhere = copy.with_suffix(".elsewhere")
+    copy.rename(elsewhere)
+    copy.symlink_to(elsewhere)
+
+
+@pytest.mark.parametrize("spoil", [spoilt, emptied, linked, Path.unlink])
+def test_one_that_is_not_what_its_name_says_is_made_anew(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    due = answers(tmp_path, LOG, Moment(s.NOW))
+    before = [path.name.rpartition("-")[0] for path in kept(tmp_path / "cache")]
+    for path in kept(tmp_path / "cache"):
+        spoil(path)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+    again = [path.name.rpartition("-")[0] for path in kept(tmp_path / "cache") if not path.is_symlink()]
+    assert again == before
+
+
+def test_one_of_another_log_is_not_taken(tmp_path: Path) -> None:
+    answers(tmp_path, LOG, Moment(s.NOW))
+    other = log_of(s.placed(at=s.after(number), order_id=f"p{number}") for number in range(18))
+    assert answers(tmp_path, other, Moment(s.NOW)) == answers(tmp_path, other, Moment(s.NOW), copies=False)
+
+
+def test_one_of_another_version_of_the_rules_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(tmp_path, LOG, Moment(s.NOW))
+    before = {path.name for path in kept(tmp_path / "cache")}
+    monkeypatch.setattr(relations, "definition", lambda name: "another")
+    answers(tmp_path, LOG, Moment(s.NOW))
+    after = {path.name for path in kept(tmp_path / "cache")}
+    assert len(after) == len(before)
+    assert not after & before
+
+
+def test_where_none_can_be_written_all_events_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    due = answers(tmp_path, LOG, Moment(s.NOW), copies=False)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    answers(tmp_path, LOG[:1], Moment(s.NOW))
+    monkeypatch.setattr(columnar, "write", full)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+    assert kept(tmp_path / "cache") == []
+
+
+def test_one_that_is_taken_away_while_it_is_read_is_read_to_the_end(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with open_relations(
+        write(tmp_path / "events", LOG, per_segment=PER_SEGMENT), Moment(s.NOW), scratch=cache, copies=cache
+    ) as found:
+        due = found.run(SQL, {}).rows
+        for path in kept(cache):
+            path.unlink()
+        assert found.run(SQL, {}).rows == due
+
+
+def test_what_is_recorded_after_a_question_is_in_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli = Cli(tmp_path / "ledger", capsys)
+    cli.ok("init")
+    write(cli.ledger / "events", LOG, per_segment=PER_SEGMENT)
+    before = cli.ok("sql", SQL, "-o", "csv")
+    assert kept(cli.ledger / "cache", "order_rows")
+    cli.ok("record", "refunded", "o1", "--amount", "12.30")
+    cli.ok("record", "noted", "o2", "--text", "where is it?")
+    after = cli.ok("sql", SQL, "-o", "csv")
+    changed = {*after.splitlines()} - {*before.splitlines()}
+    assert sorted(line.rpartition(",")[0].partition(",")[0] for line in changed) == ["o1", "o2"]
+    assert after == cli.ok("sql", SQL, "-o", "csv")
