@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from commands import clock, context, lines, output, progress
+from commands.copying import Copying
 from ledger import plain
 from ledger.errors import BadInput, Damaged, LedgerError, StorageFailed, Usage
 from ledger.events import Fact, Placed, Retracted, Shipped
@@ -89,7 +90,12 @@ def command(
     began = time.monotonic()
     error: LedgerError | None = None
     summary: Summary | None
-    with Signals() as signals, progress.shown(total) as shown:
+
+    def heard(so_far: Summary) -> None:
+        shown.heard(so_far)
+        copying.go_on()
+
+    with Signals() as signals, Copying(ledger, signals.stopped) as copying, progress.shown(total) as shown:
         try:
             given: Iterator[Line | None] = (
                 _mapped(map_file, tables, signals)
@@ -116,7 +122,7 @@ def command(
                 atomic=atomic,
                 dry_run=dry_run,
                 reject=refused.add,
-                progress=shown.heard,
+                progress=heard,
                 stop=lambda: signals.stopped() or refused.error is not None,
             )
         except LedgerError as stopped_by:

@@ -24,11 +24,16 @@ def command(ctx: typer.Context, wait: context.Wait = 10.0) -> None:
 
 
 def _copy_segments(ledger: "Ledger") -> None:
-    """Make the columnar copies of sealed segments, so that the next question need not."""
+    """Make the columnar copies of sealed segments and the projections, so that the next question need not."""
     snapshot = ledger.store.snapshot()
     if not snapshot.sealed:
         return  # the usual ledger: DuckDB is not even loaded
-    from queries import columnar
+    from queries import columnar, projections, relations
 
+    cache = ledger.path / "cache"
     with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
-        columnar.complete(ledger.path / "cache", snapshot, spill=Path(folder), memory=context.MEMORY)
+        spill = Path(folder)
+        copies = columnar.complete(cache, snapshot, spill=spill, memory=context.MEMORY)
+        if projections.worthwhile(copies, snapshot):
+            for name in relations.PROJECTED:
+                projections.bring_up(cache, name, copies, spill=spill, memory=context.MEMORY)

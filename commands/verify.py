@@ -85,20 +85,27 @@ def command(
         raise typer.Exit(1)
 
 
+MEMORY = "256MiB"
+"""What comparing the copies may take, whatever the size of the log."""
+
+
 def _of_copies(ledger: "Ledger") -> Iterator[str]:
     """Tell what is wrong with the columnar copies, if there are any."""
     cache = ledger.path / "cache"
     if not any(cache.glob("*.parquet")):
         return
-    from queries import columnar
+    from queries import columnar, projections
 
     try:
         sealed = ledger.store.snapshot().sealed
     except Damaged:
         return  # which is told of the segments
     with tempfile.TemporaryDirectory(prefix="orderledger-") as folder:
-        for problem in columnar.problems(cache, sealed, spill=Path(folder), memory=context.MEMORY):
-            yield f"cache/{problem}"
+        spill = Path(folder)
+        yield from (f"cache/{one}" for one in columnar.problems(cache, sealed, spill=spill, memory=MEMORY))
+        copies = columnar.good(cache, sealed)
+        if len(copies) == len(sealed):
+            yield from (f"cache/{one}" for one in projections.problems(cache, copies, spill=spill, memory=MEMORY))
 
 
 def as_data(report: "Report") -> dict[str, Any]:

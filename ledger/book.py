@@ -234,6 +234,11 @@ class Ledger:
             return job.run_at_once(lines, wait=wait, keep=not dry_run)
         return job.run(lines, wait=wait)
 
+    @property
+    def sealed_segments(self) -> int:
+        """How many segments do not grow any more, as far as this ledger's own writing tells."""
+        return self._writer.segment
+
     def repair(self, *, wait: float = 10.0) -> str:
         """Move a damaged end of the last segment to rejects/, and say what was done; Damaged where that may not be."""
         with self.store.lock(wait):

@@ -13,7 +13,7 @@ from ledger.events import Recorded
 from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
 from ledger.line import encode
 from ledger.order import Order, evolve, fold
-from ledger.segments import Position
+from ledger.segments import Position, segment_of
 from ledger.store import EventStore
 
 T = TypeVar("T")
@@ -167,6 +167,11 @@ class Writer:
             yield
         finally:
             self._index.close()
+
+    @property
+    def segment(self) -> int:
+        """The ordinal of the segment that it wrote to last; those before it do not grow any more."""
+        return segment_of(self._end or 0)
 
     @property
     def crowded(self) -> bool:

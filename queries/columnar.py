@@ -16,7 +16,7 @@ import duckdb
 from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged
 from ledger.segments import Snapshot
-from queries import log, sandbox
+from queries import leftovers, log, sandbox
 from queries.sandbox import identifier, literal
 
 SUFFIX = ".parquet"
@@ -33,13 +33,15 @@ Copies = dict[LogFile, Path]
 """The good copy of each segment that has one."""
 
 
-def connect(spill: Path, memory: str) -> duckdb.DuckDBPyConnection:
-    """A connection that makes copies; it runs nothing but what is written here."""
+def connect(spill: Path, memory: str, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that makes copies, on so many cores or all; it runs nothing but what is written here."""
     con = duckdb.connect(":memory:", config={"autoload_known_extensions": "false"})
     con.execute("SET enable_progress_bar = false")
     con.execute("SET memory_limit = $memory", {"memory": memory})
     con.execute("SET temp_directory = $spill", {"spill": str(spill)})
     con.execute("SET preserve_insertion_order = false")  # they are sorted anyway, and this takes less memory
+    if threads is not None:
+        con.execute("SET threads = $threads", {"threads": threads})
     return con
 
 
@@ -57,21 +59,38 @@ def good(cache: Path, segments: Iterable[LogFile]) -> Copies:
     return found
 
 
-def complete(cache: Path, snapshot: Snapshot, *, spill: Path, memory: str, timeout: float | None = None) -> Copies:
+def complete(
+    cache: Path,
+    snapshot: Snapshot,
+    *,
+    spill: Path,
+    memory: str,
+    timeout: float | None = None,
+    threads: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Copies:
     """The good copies of a log's sealed segments, after those that were not there were made, as far as that can be."""
     sealed = snapshot.sealed
     found = good(cache, sealed)
     if len(found) < len(sealed) and not cache.is_symlink():  # what a ledger writes stays in its own folder
-        con = connect(spill, memory)
+        con = connect(spill, memory, threads)
         with closing(con), sandbox.limits(con, timeout):
-            _make_missing(con, cache, sealed, found)
-    return found
+            _make_missing(con, cache, sealed, found, stop)
+    return {segment: found[segment] for segment in sealed if segment in found}
 
 
-def _make_missing(con: duckdb.DuckDBPyConnection, cache: Path, segments: Sequence[LogFile], found: Copies) -> None:
+def _make_missing(
+    con: duckdb.DuckDBPyConnection,
+    cache: Path,
+    segments: Sequence[LogFile],
+    found: Copies,
+    stop: Callable[[], bool],
+) -> None:
     for segment in segments:
         if segment not in found:
             try:
+                if stop():
+                    break
                 found[segment] = make(con, cache, segment)
             except (OSError, duckdb.OutOfMemoryException):
                 break  # no room, or the folder is not to be written: the segments are read as they are
@@ -91,7 +110,7 @@ def write(con: duckdb.DuckDBPyConnection, rows: str, cache: Path, beginning: str
 
     Its name is `beginning` and the CRC of its bytes; `instead_of` is a pattern that it matches. OSError too.
     """
-    temporary = cache / f"copying-{os.getpid()}-{beginning}.tmp"
+    temporary = cache / f"{leftovers.name('copying')}{beginning}.tmp"
     try:
         con.execute(
             f"COPY ({rows}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"

@@ -17,7 +17,7 @@ import duckdb
 from ledger.disk import LogFile
 from ledger.errors import Damaged, Usage
 from ledger.segments import Damage, Snapshot
-from queries import columnar, projections, relations, sandbox
+from queries import columnar, leftovers, projections, relations, sandbox
 from queries.log import Log
 from queries.moment import Moment
 from queries.sandbox import Params
@@ -155,7 +155,6 @@ class Relations:
         con = sandbox.connect([*paths, *columns, nothing], spill=spill, memory=self._memory)
         try:
             with sandbox.limits(con, None):
-                con.execute("CREATE SCHEMA internal")
                 log = Log(con, paths, nothing, columns[: len(copies)])
                 relations.create(con, self._moment)
             sandbox.lock(con)
@@ -166,9 +165,9 @@ class Relations:
 
     def _places_of_projections(self, copies: columnar.Copies) -> dict[str, Path]:
         """Where projections are put once a statement reads them; nowhere where all events have to be looked at."""
-        self._sealed = {file: copies[file] for file in self._snapshot.sealed if file in copies}
+        self._of_segments = copies
         everything = (self._moment.as_of, self._moment.known_at, self.damage) == (None, None, None)
-        if not everything or copies.keys() != {*self._snapshot.sealed} or not projections.worthwhile(copies):
+        if not everything or not projections.worthwhile(copies, self._snapshot):
             return {}
         return {name: self._private / f"{name}{columnar.SUFFIX}" for name in relations.PROJECTED}
 
@@ -179,7 +178,7 @@ class Relations:
             if self._copies is not None and not place.exists():
                 spill = self._private / "spill"
                 kept = projections.bring_up(
-                    self._copies, name, self._sealed, spill=spill, memory=self._memory, timeout=self._timeout
+                    self._copies, name, self._of_segments, spill=spill, memory=self._memory, timeout=self._timeout
                 )
                 with suppress(OSError):
                     if kept is not None:
@@ -235,7 +234,8 @@ def _private_folder(scratch: Path) -> Path:
         if scratch.is_symlink():
             raise NotADirectoryError  # what a ledger writes stays in its own folder
         scratch.mkdir(mode=0o700, exist_ok=True)
-        private = Path(tempfile.mkdtemp(prefix="read-", dir=scratch))
+        leftovers.sweep(scratch)
+        private = Path(tempfile.mkdtemp(prefix=leftovers.name("read"), dir=scratch))
     except OSError:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
     (private / "spill").mkdir(mode=0o700)

@@ -79,17 +79,15 @@ class Log:
         self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path, copies: Sequence[Path] = ()
     ) -> None:
         self._con = con
-        self._copies = of_copies(copies) if copies else _NOTHING
+        self._copies = of_copies(copies) if copies else NOTHING
         self._lines = read_lines([*paths, nothing])
         self._no_lines = read_lines([nothing])
         self._kept: frozenset[str] = frozenset()
-        columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
-        con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
-        define(con, _NOTHING, _NOTHING)
+        begin(con)
 
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""
-        define(self._con, _rows(in_file, self._no_lines), _NOTHING)
+        define(self._con, _rows(in_file, self._no_lines), NOTHING)
         scans = list(_scans(self._con, sql, params))
         needed = frozenset({"seq"}).union(*scans)
         if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
@@ -109,6 +107,14 @@ class Log:
         if name in self._kept:
             return identifier(name)
         return f"CAST(error('{name} is not kept') AS {COLUMNS[name]})"
+
+
+def begin(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the schema `internal` with a log of no lines."""
+    con.execute("CREATE SCHEMA internal")
+    columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
+    con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
+    define(con, NOTHING, NOTHING)
 
 
 def define(con: duckdb.DuckDBPyConnection, young: str, old: str) -> None:
@@ -134,7 +140,8 @@ def _rows(column: Callable[[str], str], source: str) -> str:
     )
 
 
-_NOTHING = _rows(identifier, "internal.nothing")
+NOTHING = _rows(identifier, "internal.nothing")
+"""The rows of an empty log."""
 
 
 def of_copies(paths: Sequence[Path]) -> str:

@@ -6,16 +6,18 @@ are made of their events. It is named like a copy: by all that it was made from,
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
 
 from ledger.disk import LogFile
 from ledger.errors import Damaged
+from ledger.segments import Snapshot
 from queries import columnar, log, relations, sandbox
 from queries.columnar import Copies
 from queries.moment import Moment
@@ -23,13 +25,19 @@ from queries.moment import Moment
 WORTHWHILE_BYTES = 128 << 20
 """With fewer bytes of sealed segments an answer is made of all events faster than projections are."""
 
-STEP = 8
+STEP = 16
 """So many segments are added at once: their events and the rows of their orders have to have room in memory."""
 
+RANGE_BYTES = 128 << 20
+"""So many bytes of lines are compared at once, to bound memory."""
 
-def worthwhile(copies: Copies) -> bool:
-    """Whether the segments are so many that projections pay."""
-    return sum(segment.size for segment in copies) >= WORTHWHILE_BYTES
+_NO_MOMENT = Moment(datetime.min.replace(tzinfo=UTC))
+"""What is projected does not look at the clock."""
+
+
+def worthwhile(copies: Copies, snapshot: Snapshot) -> bool:
+    """Whether every sealed segment has a copy, and there are so many that projections pay."""
+    return tuple(copies) == snapshot.sealed and sum(file.size for file in copies) >= WORTHWHILE_BYTES
 
 
 def used_by(sql: str) -> list[str]:
@@ -50,13 +58,56 @@ def bring_up(
         covered, kept = _newest(cache, name, segments)
         while covered < len(segments):
             until = min(covered + STEP, len(segments))
-            con = columnar.connect(spill, memory)
-            with closing(con), sandbox.limits(con, timeout):
+            with closing(columnar.connect(spill, memory)) as con, sandbox.time_limit(con, timeout):
                 kept = _step(con, cache, name, copies, kept, covered, until)
             covered = until
-    except (OSError, Damaged, duckdb.IOException):
+    except (OSError, Damaged, duckdb.IOException, duckdb.OutOfMemoryException):
         return None  # no room, or the folder is not to be written: the answer is made of all events
     return kept
+
+
+def problems(cache: Path, copies: Copies, *, spill: Path, memory: str) -> Iterator[str]:
+    """What is wrong with the projections that there are: their bytes, or other rows than are made of the log now."""
+    segments = list(copies)
+    for name in relations.PROJECTED:
+        beginnings = _made_from(name, segments)
+        covered, kept = _newest(cache, name, segments)
+        for path in sorted(cache.glob(f"{_prefix(name)}-*{columnar.SUFFIX}")):
+            if path != kept and path.name.rpartition("-")[0] in beginnings:
+                yield f"{path.name} has other bytes than it was made with, and is not read"
+        if kept is not None:
+            with closing(columnar.connect(spill, memory)) as con:
+                if _digest(con, log.read_parquet([kept])) != _made_now(con, name, dict([*copies.items()][:covered])):
+                    yield f"{kept.name} has other rows than are made of the log now"
+
+
+def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int]:
+    """How many rows there are, and what all their values come to, in whatever order."""
+    [(count, total)] = con.execute(f"SELECT count(*), sum(hash(made)) FROM {rows} AS made").fetchall()  # noqa: S608
+    return count, total or 0
+
+
+def _made_now(con: duckdb.DuckDBPyConnection, name: str, copies: Copies) -> tuple[int, int]:
+    """The digest of a relation over these segments, made of all their events, some orders at a time."""
+    log.begin(con)
+    relations.create_events(con, _NO_MOMENT)
+    relations.define(con, name, None)
+    count = total = 0
+    for first, end in pairwise([*_bounds(con, copies), None]):
+        young = f"{log.of_copies(list(copies.values()))} WHERE order_id >= {sandbox.literal(str(first))}"
+        log.define(con, young if end is None else f"{young} AND order_id < {sandbox.literal(end)}", log.NOTHING)
+        of_these = _digest(con, name)
+        count, total = count + of_these[0], total + of_these[1]
+    return count, total
+
+
+def _bounds(con: duckdb.DuckDBPyConnection, copies: Copies) -> list[str]:
+    """Where ranges of orders begin that have about as many events each; the first with all there are below."""
+    files = ", ".join(sandbox.literal(str(path)) for path in copies.values())
+    sql = f"SELECT stats_min_value FROM parquet_metadata([{files}]) WHERE path_in_schema = 'order_id' ORDER BY 1"  # noqa: S608
+    firsts = [first for (first,) in con.execute(sql).fetchall()]
+    ranges = 1 + sum(file.size for file in copies) // RANGE_BYTES
+    return ["", *sorted({firsts[len(firsts) * at // ranges] for at in range(1, ranges)})]
 
 
 def _newest(cache: Path, name: str, segments: Sequence[LogFile]) -> tuple[int, Path | None]:
@@ -81,13 +132,12 @@ def _step(
 ) -> Path:
     """Make the projection over the segments before `until` from the one over those before `covered`."""
     paths = list(copies.values())
-    con.execute("CREATE SCHEMA internal")
-    old = log.of_copies(paths[:covered]) if covered else f"{log.of_copies(paths[:1])} LIMIT 0"
-    log.define(con, log.of_copies(paths[covered:until]), old)
-    relations.create_events(con, Moment(datetime.min.replace(tzinfo=UTC)))
+    log.begin(con)
+    log.define(con, log.of_copies(paths[covered:until]), log.of_copies(paths[:covered]) if covered else log.NOTHING)
+    relations.create_events(con, _NO_MOMENT)
     relations.define(con, name, kept)
     made_from = _made_from(name, list(copies)[:until])[-1]
-    rows = f"SELECT * FROM {name} ORDER BY order_id"  # noqa: S608 - a name of our own
+    rows = f"SELECT * FROM {name}"  # noqa: S608 - a name of our own
     return columnar.write(con, rows, cache, made_from, instead_of=f"{_prefix(name)}-*{columnar.SUFFIX}")
 
 

@@ -102,6 +102,20 @@ def lock(con: duckdb.DuckDBPyConnection) -> None:
 @contextmanager
 def limits(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[None]:
     """Stop what runs inside after `timeout` seconds; LimitReached then, or when the memory does not suffice."""
+    try:
+        with time_limit(con, timeout):
+            yield
+    except duckdb.OutOfMemoryException as error:
+        raise LimitReached(
+            "the query was stopped: it needs more memory than it may use",
+            why=one_line(error),
+            hint="ask for less, or give more --memory",
+        ) from error
+
+
+@contextmanager
+def time_limit(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[None]:
+    """Stop what runs inside after `timeout` seconds: LimitReached."""
     done, expired = threading.Event(), threading.Event()
 
     def interrupt() -> None:
@@ -123,12 +137,6 @@ def limits(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[No
             raise KeyboardInterrupt from error
         why = f"it ran for more than {timeout:g} seconds"
         raise LimitReached("the query was stopped", why=why, hint="ask for less, or give more --timeout") from error
-    except duckdb.OutOfMemoryException as error:
-        raise LimitReached(
-            "the query was stopped: it needs more memory than it may use",
-            why=one_line(error),
-            hint="ask for less, or give more --memory",
-        ) from error
     finally:
         done.set()
         if watch:

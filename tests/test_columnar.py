@@ -218,7 +218,7 @@ def test_verify_tells_a_copy_whose_values_are_others(cli: Cli, due: list[str]) -
 def test_a_reader_that_is_killed_while_it_copies_leaves_a_ledger_that_answers_rightly(cli: Cli, due: list[str]) -> None:
     for copy in copies_in(cli.ledger / "cache"):
         copy.unlink()
-    for moment in ("os.fsync", "queries.columnar._name", "pathlib.Path.rename"):
+    for moment in ("os.fsync", "queries.columnar.named", "pathlib.Path.rename"):
         program = f"""
 import os, signal, sys
 from unittest import mock
@@ -253,3 +253,18 @@ def test_verify_tells_of_segments_that_are_no_log_whatever_copies_there_are(cli:
     answer = cli("verify")
     assert answer.code == 1
     assert "backup.jsonl" in answer.out
+
+
+def test_what_a_killed_process_left_is_swept_away_and_what_a_living_one_writes_is_not(cli: Cli) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    cache = cli.ledger / "cache"
+    for pid in (gone.pid, os.getppid()):
+        (cache / f"copying-{pid}-000000000001.tmp").write_text("half")
+        (cache / f"read-{pid}-abc").mkdir()
+        (cache / f"read-{pid}-abc" / "copy.jsonl").write_text("{}")
+    (cache / f"read-{gone.pid}-link").symlink_to(cli.ledger / "events")
+    asked(cli)
+    left = {path.name for path in cache.iterdir() if path.suffix != columnar.SUFFIX}
+    assert left - {"index.sqlite"} == {f"copying-{os.getppid()}-000000000001.tmp", f"read-{os.getppid()}-abc"}
+    assert len(list((cli.ledger / "events").iterdir())) == 3

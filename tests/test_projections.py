@@ -1,12 +1,16 @@
 """Projections: an answer made of kept rows is that made of all events, whatever was kept and whatever came since."""
 
+import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +22,7 @@ from queries.moment import Moment
 from queries.relations import PROJECTED, VIEWS
 from tests import scenario as s
 from tests.logs import log_of, write
-from tests.running import Cli
+from tests.running import ROOT, Cli
 from tests.strategies import examples
 from tests.test_laws_ledger import ORDERS, draw_moment
 
@@ -206,3 +210,99 @@ def test_what_is_recorded_after_a_question_is_in_the_next(tmp_path: Path, capsys
     changed = {*after.splitlines()} - {*before.splitlines()}
     assert sorted(line.rpartition(",")[0].partition(",")[0] for line in changed) == ["o1", "o2"]
     assert after == cli.ok("sql", SQL, "-o", "csv")
+
+
+@pytest.fixture
+def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The command line on the log in segments of four lines, every projection made."""
+    made = Cli(tmp_path / "ledger", capsys)
+    made.ok("init")
+    write(made.ledger / "events", LOG, per_segment=PER_SEGMENT)
+    made.ok("rebuild")
+    assert len(kept(made.ledger / "cache")) == len(PROJECTED)
+    return made
+
+
+def told(cli: Cli) -> list[str]:
+    """What verify says of the copies."""
+    report = json.loads(cli("verify", "-o", "json").out)
+    [check] = [check for check in report["checks"] if check["check"] == "copies"]
+    return [one["problem"] for one in check["problems"]]
+
+
+def test_verify_finds_good_projections_good_also_some_orders_at_a_time(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told(cli) == []
+    monkeypatch.setattr(projections, "RANGE_BYTES", 1000)
+    assert told(cli) == []
+
+
+def test_verify_tells_projections_with_other_bytes(cli: Cli) -> None:
+    for path in kept(cli.ledger / "cache"):
+        spoilt(path)
+    assert len(told(cli)) == len(PROJECTED)
+    assert all("has other bytes than it was made with" in one for one in told(cli))
+
+
+def test_verify_tells_projections_with_other_rows(cli: Cli) -> None:
+    """Somebody wrote them and gave them the names that their bytes have."""
+    changed = {"order_rows": "replace(status, 'closed', 'shipped') AS status", "closures": "to_buyer + 1 AS to_buyer"}
+    forged = []
+    for name, change in changed.items():
+        [path] = kept(cli.ledger / "cache", name)
+        duckdb.sql(f"COPY (SELECT * REPLACE ({change}) FROM '{path}') TO '{path}.new' (FORMAT parquet)")
+        forged.append(path.with_name(columnar.named(path.name.rpartition("-")[0], Path(f"{path}.new"))))
+        path.unlink()
+        Path(f"{path}.new").rename(forged[-1])
+    assert sorted(told(cli)) == sorted(
+        f"cache/{path.name} has other rows than are made of the log now" for path in forged
+    )
+
+
+def test_a_reader_that_is_killed_while_it_projects_leaves_a_ledger_that_answers_rightly(cli: Cli) -> None:
+    due = cli.ok("sql", SQL, "-o", "csv")
+    for moment in ("os.fsync", "queries.columnar.named", "pathlib.Path.rename", "os.link"):
+        for path in kept(cli.ledger / "cache"):
+            path.unlink()
+        program = f"""
+import os, signal, sys
+from unittest import mock
+from commands import main
+from queries import projections
+projections.WORTHWHILE_BYTES = 0
+def killed(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+from queries import engine
+step = projections.bring_up
+def bring_up(*arguments, **named):
+    with mock.patch({moment!r}, killed):
+        return step(*arguments, **named)
+if {moment!r} == "os.link":
+    os.link = killed
+else:
+    projections.bring_up = bring_up
+sys.exit(main.main())
+"""
+        command = [sys.executable, "-c", program, "--ledger", str(cli.ledger), "sql", SQL, "-o", "csv"]
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
+        assert done.returncode == -9, done
+        assert cli.ok("sql", SQL, "-o", "csv") == due
+        assert told(cli) == []
+
+
+def test_a_question_that_may_use_little_memory_is_answered_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise duckdb.OutOfMemoryException("no room")
+
+    due = answers(tmp_path, LOG, Moment(s.NOW), copies=False)
+    monkeypatch.setattr(projections, "_step", full)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+
+
+def test_a_small_log_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projections, "WORTHWHILE_BYTES", 1 << 20)
+    answers(tmp_path, LOG, Moment(s.NOW))
+    assert kept(tmp_path / "cache") == []

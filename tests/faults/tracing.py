@@ -23,7 +23,7 @@ WRITING = re.compile(r"open|creat|write|sync|trunc|rename|unlink|mkdir|chmod|fal
 OWN = re.compile(r"pwrite|sync|ftruncate|rename|flock|fallocate")
 """Names of calls that only the ledger makes: all of them can fail without breaking the interpreter itself."""
 
-_LINE = re.compile(r"^\d+ +(?P<call>[a-z0-9_]+)\(")
+_LINE = re.compile(r"^(?P<call>[a-z0-9_]+)\(")
 _MAIN = "from commands.main import entry; entry()"
 _PATHS = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
 
@@ -69,7 +69,8 @@ def run(folder: Path, arguments: list[str], fault: Fault | None = None) -> Answe
     settings = {"PYTHONPATH": os.pathsep.join(_PATHS), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     calls = CALLS if fault is None else fault.call.name
     chosen = ["-e", f"trace={_known(calls)}"] + ([] if fault is None else ["-e", fault.inject])
-    tracer = [STRACE, "-f", "-y", "-qq", "-s", "0", "-o", str(folder / "trace"), *chosen]
+    # Only the thread that writes the log: what copies segments beside it makes other calls each time.
+    tracer = [STRACE, "-y", "-qq", "-s", "0", "-o", str(folder / "trace"), *chosen]
     done = subprocess.run(
         [*tracer, python, "-c", _MAIN, "--ledger", str(folder / "ledger"), *arguments],
         cwd=ROOT,
