@@ -13,8 +13,10 @@ from zlib import crc32
 
 import duckdb
 
+from ledger import scan
 from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged
+from ledger.line import check_crc
 from ledger.segments import Snapshot
 from queries import leftovers, log, sandbox
 from queries.sandbox import identifier, literal
@@ -99,10 +101,20 @@ def _make_missing(
 
 
 def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile) -> Path:
-    """Make a segment's copy; DuckDB's errors, OSError, Damaged."""
+    """Make a segment's copy, if each of its lines is what was written; DuckDB's errors, OSError, Damaged."""
+    _check_lines(segment)
     columns = ", ".join(f"{log.in_file(column)} AS {identifier(column)}" for column in log.COLUMNS)
     lines = f"SELECT {columns} FROM {log.read_lines([segment.path])} ORDER BY order_id, version"  # noqa: S608
     return write(con, lines, cache, made_from(segment), instead_of=f"{segment.first_seq:012d}-*{SUFFIX}")
+
+
+def _check_lines(segment: LogFile) -> None:
+    """Raise Damaged where a line does not match its CRC: a copy would keep it when the segment has long been mended."""
+    for _, lines, fault in scan.blocks(segment):
+        for line in lines:
+            check_crc(line)
+        if fault:
+            raise Damaged(f"{segment.path.name} is damaged", why=fault)
 
 
 def write(con: duckdb.DuckDBPyConnection, rows: str, cache: Path, beginning: str, *, instead_of: str) -> Path:

@@ -268,3 +268,15 @@ def test_what_a_killed_process_left_is_swept_away_and_what_a_living_one_writes_i
     left = {path.name for path in cache.iterdir() if path.suffix != columnar.SUFFIX}
     assert left - {"index.sqlite"} == {f"copying-{os.getppid()}-000000000001.tmp", f"read-{os.getppid()}-abc"}
     assert len(list((cli.ledger / "events").iterdir())) == 3
+
+
+def test_a_copy_is_not_made_of_a_segment_that_is_damaged_and_is_once_it_was_mended(cli: Cli) -> None:
+    segment = cli.ledger / "events" / "000000000001.jsonl"
+    good = segment.read_bytes()
+    segment.chmod(0o600)
+    segment.write_bytes(good.replace(b'"amount":"20.00"', b'"amount":"99.30"'))
+    assert "99.3" in cli.ok("sql", "SELECT max(amount) AS most FROM orders", "-o", "csv")
+    assert [path.name[:12] for path in copies_in(cli.ledger / "cache")] == ["000000000006"]
+    segment.write_bytes(good)
+    assert "99.3" not in cli.ok("sql", "SELECT max(amount) AS most FROM orders", "-o", "csv")
+    assert len(copies_in(cli.ledger / "cache")) == 2

@@ -1,4 +1,4 @@
-"""An import copies the segments that it seals, beside its own work; whatever becomes of that, the import is as it was."""
+"""An import copies the segments that it seals, beside its own work; whatever becomes of that, it is as it was."""
 
 import json
 import threading
