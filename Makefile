@@ -41,8 +41,10 @@ fuzz: $(VENV)/.installed-fuzz
 mutants: $(VENV)/.installed-mutation
 	$(BIN)/python -m benchmarks.mutants
 
-bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.run
+# The table and the picture of docs/performance.md: an hour and 10 GB of disk; SIZES="10000" for a quick look.
+bench: SIZES ?= 10000 1000000 10000000
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks.run --sizes $(SIZES) --write
 
 # The one install serves the other too: a development install has everything the demo needs.
 $(VENV)/.installed: pyproject.toml $(SOURCES) | $(VENV)/bin/python
@@ -55,6 +57,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,fuzz]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	@touch $@
 
 $(VENV)/.installed-process-mining: $(VENV)/.installed-dev

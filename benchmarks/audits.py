@@ -5,38 +5,11 @@ process of its own: what nobody can do without who reads JSON.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.run import Bench, Cost, Row, about, in_turn, measure, table
+from benchmarks.run import NOW, Bench, Row, about, in_turn, table
 from queries.catalog import audits
-
-NOW = "2026-06-01T00:00:00Z"
-"""The end of the generated feed: some orders are open then, and some timers have run out."""
-
-SCAN = """
-import sys, duckdb
-from queries.log import _read
-from pathlib import Path
-lines = _read(sorted(Path(sys.argv[1], "events").glob("*.jsonl")))
-duckdb.sql(f"SELECT count(event.order_id), max(event.occurred_at), sum(event.amount) FROM {lines}").fetchall()
-"""
-
-
-class Questions:
-    """The questions to one ledger."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-
-    def ask(self, *arguments: str) -> Cost:
-        """The cost of one question."""
-        return self.bench.orderledger(self.bench.full, *arguments, "--now", NOW)
-
-    def scan(self, _turn: int) -> Cost:
-        """Read every line once."""
-        return measure(sys.executable, "-c", SCAN, str(self.bench.full))
 
 
 def main() -> None:
@@ -50,11 +23,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), chosen.events, chosen.seed)
         bench.import_all(0)
-        questions = Questions(bench)
-        asked = {name: lambda _, words=words: questions.ask(*words) for name, words in commands.items()}
-        costs = in_turn(chosen.rounds, **{"typed scan": questions.scan}, **asked)
+        asked = {name: bench.on_full(*words, "--now", NOW) for name, words in commands.items()}
+        costs = in_turn(chosen.rounds, **{"typed scan": bench.peer("typed_scan", bench.full)}, **asked)
     scan = costs["typed scan"].seconds
-    rows = [Row(name, cost, "", f"{cost.seconds / scan:.2f} × time") for name, cost in costs.items()]
+    rows = [Row(name, cost, "", f"{cost.seconds / scan:.2f}") for name, cost in costs.items()]
     print(f"{about()}\n\n{table(rows)}")
 
 

@@ -1,21 +1,24 @@
-"""Measurements of whole commands on a ledger of N generated facts, as a table in Markdown.
+"""Measurements of whole commands on ledgers of generated facts, beside what others do with the same facts.
 
-Everything is a process started cold; what is compared runs in turn, and each figure is the median. Writers are pinned
-to one core where the system can do that, an audit has them all. Ratios are to a yardstick measured in the same
-minutes: a Typer command that does nothing, or SQLite as a plain event store that takes the same lines unchecked.
+Everything is a process started cold; what is compared runs in turn, and each figure is the median. Writers and `verify`
+are pinned to one core where the system can do that, questions have them all. With --write the tables and the picture of
+how the costs grow go to docs/.
 """
 
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from shutil import rmtree
 from statistics import median
@@ -23,36 +26,15 @@ from typing import NamedTuple
 
 from benchmarks import ORDERLEDGER
 
-NOTHING = """
-import typer
-app = typer.Typer(add_completion=False)
-@app.command()
-def nothing() -> None:
-    pass
-app()
-"""
+SIZES = (10_000, 1_000_000, 10_000_000)
+FEW = 10_000
+"""So many facts are enough for a peer that takes a millisecond for each."""
 
-SQLITE = """
-import itertools, json, sqlite3, sys
-from collections import Counter
-events = sqlite3.connect(sys.argv[2], isolation_level=None)
-events.execute("PRAGMA journal_mode = WAL")
-events.execute("PRAGMA synchronous = FULL")
-events.execute(
-    "CREATE TABLE event (seq INTEGER PRIMARY KEY, order_id TEXT NOT NULL, version INTEGER NOT NULL,"
-    " line TEXT NOT NULL, UNIQUE (order_id, version))"
-)
-versions = Counter()
-def row(line):
-    order_id = json.loads(line)["order_id"]
-    versions[order_id] += 1
-    return order_id, versions[order_id], line
-with open(sys.argv[1], encoding="utf-8") as lines:
-    while batch := list(itertools.islice(lines, 1000)):
-        events.execute("BEGIN IMMEDIATE")
-        events.executemany("INSERT INTO event (order_id, version, line) VALUES (?, ?, ?)", map(row, batch))
-        events.execute("COMMIT")
-"""
+EXPORTED = 1_000_000
+"""Larger ledgers are not exported: the readers of exports keep everything in memory."""
+
+NOW = "2026-06-01T00:00:00Z"
+"""The end of the generated feed: some orders are open then, and some timers have run out."""
 
 
 class Cost(NamedTuple):
@@ -64,12 +46,16 @@ class Cost(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table: the work, its cost, what it was per second, and its ratio to a yardstick."""
+    """A line of the table: the work, its cost, what it was per second, and how its time is to the peer's below it."""
 
     work: str
     cost: Cost
     rate: str = ""
     ratio: str = ""
+
+
+Work = Callable[[int], Cost]
+"""Something to measure; it is told the round."""
 
 
 @contextmanager
@@ -101,7 +87,7 @@ def measure(*arguments: str) -> Cost:
     return Cost(seconds, usage.ru_utime + usage.ru_stime, peak_mib)
 
 
-def in_turn(rounds: int, **works: Callable[[int], Cost]) -> dict[str, Cost]:
+def in_turn(rounds: int, **works: Work) -> dict[str, Cost]:
     """The median cost of each work, when all of them run once a round; a work is told the round."""
     costs: dict[str, list[Cost]] = {name: [] for name in works}
     for turn in range(rounds):
@@ -128,12 +114,29 @@ class Bench:
         self.feed = folder / "facts.jsonl"
         generate = [sys.executable, "-m", "benchmarks.generate", "--events", str(events), "--seed", str(seed)]
         measure(*generate, "--out", str(self.feed))
+        self.few = folder / "few.jsonl"
+        with self.feed.open("rb") as facts:
+            self.few.write_bytes(b"".join(islice(facts, FEW)))
         self.empty = self.new_ledger("empty")
         self.full = folder / "full"
 
     def orderledger(self, ledger: Path, *arguments: str) -> Cost:
         """The cost of one command on a ledger."""
         return measure(*ORDERLEDGER, "--ledger", str(ledger), *arguments)
+
+    def on_full(self, *arguments: str) -> Work:
+        """A command on the ledger of all facts."""
+        return lambda turn: self.orderledger(self.full, *(one.format(turn=turn) for one in arguments))
+
+    def peer(self, name: str, *arguments: Path) -> Work:
+        """What somebody else does, always from nothing."""
+
+        def run(turn: int) -> Cost:
+            for file in self.folder.glob("rows.db*"):
+                file.unlink()
+            return measure(sys.executable, "-m", f"benchmarks.peers.{name}", *map(str, arguments))
+
+        return run
 
     def new_ledger(self, name: str) -> Path:
         """A ledger without a line, in place of the one that had this name."""
@@ -146,75 +149,105 @@ class Bench:
         """Import the whole feed into a new ledger."""
         return self.orderledger(self.new_ledger("full"), "import", str(self.feed))
 
-    def sqlite(self, _turn: int) -> Cost:
-        """Insert the same lines into a new SQLite database, their order and version unique."""
-        for file in self.folder.glob("rows.db*"):
-            file.unlink()
-        return measure(sys.executable, "-c", SQLITE, str(self.feed), str(self.folder / "rows.db"))
+    def import_few(self, _turn: int) -> Cost:
+        """Import the first facts into a new ledger."""
+        return self.orderledger(self.new_ledger("few"), "import", str(self.few))
 
-    def nothing(self, _turn: int) -> Cost:
-        """Start Python and Typer for nothing."""
-        return measure(sys.executable, "-c", NOTHING)
 
-    def record(self, ledger: Path, turn: int) -> Cost:
-        """Record a new order."""
-        return self.orderledger(
-            ledger, "record", "placed", f"bench-{turn}", "--seller", "s1", "--amount", "12.30", "--currency", "USD"
+def rows_of(bench: Bench, rounds: int, records: int) -> Iterator[Row]:
+    """Every workload and its peers on one size."""
+    database = bench.folder / "rows.db"
+    with one_core():
+        writing = in_turn(
+            rounds,
+            sqlite=bench.peer("sqlite_store", bench.feed, database),
+            imported=bench.import_all,
         )
-
-    def note(self, turn: int) -> Cost:
-        """Record a note about an order that an earlier round placed in the ledger of N events."""
-        return self.orderledger(self.full, "record", "noted", f"bench-{turn}", "--text", "a note")
-
-    def audit(self, _turn: int) -> Cost:
-        """Ask which closures sent money back."""
-        return self.orderledger(self.full, "audit", "refunded-closures")
-
-
-def import_rows(bench: Bench, rounds: int) -> list[Row]:
-    """Import against SQLite."""
-    costs = in_turn(rounds, imported=bench.import_all, sqlite=bench.sqlite)
-    imported, sqlite = costs["imported"], costs["sqlite"]
-    ratio = f"{sqlite.seconds / imported.seconds:.2f} × speed"
-    return [
-        Row(f"import of {bench.events:,} events", imported, per_second(bench, imported), ratio),
-        Row(f"SQLite WAL, FULL, {bench.events:,} rows", sqlite, per_second(bench, sqlite)),
-    ]
-
-
-def per_second(bench: Bench, cost: Cost) -> str:
-    """Events a second of a work on all of them."""
-    return f"{bench.events / cost.seconds:,.0f} events/s"
-
-
-def record_rows(bench: Bench, rounds: int) -> list[Row]:
-    """`record` on an empty ledger and on N events, against a command that does nothing."""
-    costs = in_turn(
-        rounds,
-        nothing=bench.nothing,
-        empty=lambda turn: bench.record(bench.empty, turn),
-        full=lambda turn: bench.record(bench.full, turn),
-        noted=bench.note,
+    yield from compared(
+        writing, bench.events, imported="import", sqlite="- SQLite, WAL, FULL, 1,000 rows a transaction"
     )
+    if find_spec("eventsourcing"):
+        with one_core():
+            saving = in_turn(
+                rounds,
+                saved=bench.peer("eventsourcing_store", bench.few, database),
+                imported=bench.import_few,
+            )
+        few = min(FEW, bench.events)
+        names = {"imported": f"import of {few:,}", "saved": f"- eventsourcing on SQLite, {few:,}"}
+        yield from compared(saving, few, **names)
+    placed = ("record", "placed", "bench-{turn}", "--seller", "s1", "--amount", "12.30", "--currency", "USD")
+    with one_core():
+        recording = in_turn(
+            records,
+            nothing=bench.peer("nothing"),
+            placed=bench.on_full(*placed),
+            noted=bench.on_full("record", "noted", "bench-{turn}", "--text", "a note"),
+            empty=lambda turn: bench.orderledger(bench.empty, *(one.format(turn=turn) for one in placed)),
+            show=bench.on_full("show", "bench-{turn}"),
+        )
+    names = {"placed": "record placed", "noted": "record noted", "empty": "record placed, empty ledger", "show": "show"}
+    yield from compared(recording, None, **names, nothing="- a Typer command that does nothing")
+    audit = ("audit", "refunded-closures", "--now", NOW)
+    yield Row(f"audit {audit[1]}, the first", bench.on_full(*audit)(0))
+    asking = in_turn(
+        rounds,
+        scan=bench.peer("typed_scan", bench.full),
+        audit=bench.on_full(*audit),
+        noted=bench.on_full("record", "noted", "bench-0", "--text", "one more"),
+        again=bench.on_full(*audit),
+        list=bench.on_full("list", "--status", "disputed", "--now", NOW),
+        money=bench.on_full("money"),
+    )
+    del asking["noted"]
     names = {
-        "nothing": "a Typer command that does nothing",
-        "empty": "record placed, empty ledger",
-        "full": f"record placed, {bench.events:,} events",
-        "noted": f"record noted, {bench.events:,} events",
+        "audit": "audit refunded-closures",
+        "again": "audit after one more record",
+        "list": "list --status disputed",
     }
-    return [
-        Row(name, costs[key], "", f"{costs[key].seconds / costs['nothing'].seconds:.2f} × time")
-        for key, name in names.items()
-    ]
+    yield from compared(asking, None, **names, money="money", scan="- DuckDB's typed scan of the lines")
+    with one_core():
+        checked = in_turn(1 if bench.events > 1_000_000 else rounds, verify=bench.on_full("verify"))
+        checked |= in_turn(1 if bench.events > 1_000_000 else rounds, quick=bench.on_full("verify", "--quick"))
+    yield from compared(checked, bench.events, verify="verify", quick="verify --quick")
+    rebuilt = in_turn(1 if bench.events > 1_000_000 else rounds, rebuild=bench.on_full("rebuild"))
+    [rebuild] = compared(rebuilt, bench.events, rebuild="rebuild")
+    yield rebuild._replace(ratio=f"{rebuilt['rebuild'].seconds / asking['scan'].seconds:.2f} × time of the scan")
+    if bench.events <= EXPORTED:
+        yield from exported_rows(bench, rounds)
 
 
-def audit_rows(bench: Bench, rounds: int) -> list[Row]:
-    """The first audit, which may have copies to make, and the ones after it."""
-    first = bench.audit(0)
-    again = in_turn(rounds, audit=bench.audit)["audit"]
-    name = f"audit refunded-closures, {bench.events:,} events"
-    ratio = f"{again.seconds / first.seconds:.2f} × time"
-    return [Row(f"{name}, first", first), Row(f"{name}, again", again, "", ratio)]
+def exported_rows(bench: Bench, rounds: int) -> Iterator[Row]:
+    """The books and the paths of orders, by those who read an export of them; those that are there."""
+    books, lines, table = (bench.folder / name for name in ("books.journal", "books.beancount", "events.csv"))
+    bench.orderledger(bench.full, "export", "hledger", str(books))
+    bench.orderledger(bench.full, "export", "beancount", str(lines))
+    bench.orderledger(bench.full, "export", "csv", str(table))
+    peers: list[tuple[str, str, Work]] = []
+    if hledger := shutil.which("hledger"):
+        balance = (hledger, "-f", str(books), "balance")
+        peers.append(("money", "- hledger balance of its export", lambda _: measure(*balance)))
+    if find_spec("beancount"):
+        load = "from beancount.loader import load_file; import sys; assert load_file(sys.argv[1])[0]"
+        check = (sys.executable, "-c", load, str(lines))
+        peers.append(("money", "- beancount reads its export", lambda _: measure(*check)))
+    if find_spec("pm4py"):
+        name = "- pm4py, variants and what follows what, of its export"
+        peers.append(("audit variants", name, bench.peer("variants", table)))
+    for ours, theirs, work in peers:
+        costs = in_turn(rounds, ours=bench.on_full(*ours.split()), theirs=work)
+        yield from compared(costs, None, ours=ours, theirs=theirs)
+
+
+def compared(costs: dict[str, Cost], events: int | None, **names: str) -> Iterator[Row]:
+    """The rows of works measured in turn; the last one named is the others' yardstick, if it is somebody else's."""
+    *_, last = names
+    yardstick = costs[last] if names[last].startswith("- ") else None
+    for key, name in names.items():
+        cost = costs[key]
+        rate = f"{events / cost.seconds:,.0f}" if events else ""
+        ratio = "" if yardstick is None or key == last else f"{cost.seconds / yardstick.seconds:.2f}"
+        yield Row(name, cost, rate, ratio)
 
 
 def about() -> str:
@@ -223,16 +256,22 @@ def about() -> str:
     if sys.platform == "linux":
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), model)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "msgspec", "typer"))
+    installed = (
+        name for name in ("duckdb", "msgspec", "typer", "eventsourcing", "pm4py", "beancount") if find_spec(name)
+    )
+    packages = ", ".join(f"{name} {version(name)}" for name in installed)
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}: {model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}: {model}, {os.cpu_count()} cores, {platform.system()}, "
         f"Python {platform.python_version()}, {packages}"
     )
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Iterable[Row]) -> str:
     """The rows in Markdown."""
-    lines = ["| work | time | processor | rate | ratio | peak memory |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines = [
+        "| work | time | processor | events/s | of the peer's time | peak memory |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
     for work, cost, rate, ratio in rows:
         times = f"{in_words(cost.seconds)} | {in_words(cost.cpu_seconds)}"
         lines.append(f"| {work} | {times} | {rate} | {ratio} | {cost.peak_mib:.0f} MiB |")
@@ -245,19 +284,26 @@ def in_words(seconds: float) -> str:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="generated facts (default 1,000,000)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="generated facts (default 10 k, 1 M, 10 M)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the facts (default 1)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the long measurements (default 3)")
-    parser.add_argument("--records", type=int, default=21, help="rounds of the short ones (default 21)")
+    parser.add_argument("--records", type=int, default=11, help="rounds of the short ones (default 11)")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and docs/performance.svg")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), chosen.events, chosen.seed)
-        with one_core():
-            rows = import_rows(bench, chosen.rounds) + record_rows(bench, chosen.records)
-        rows += audit_rows(bench, chosen.rounds)
-    print(f"{about()}\n\n{table(rows)}")
+    print(about(), flush=True)
+    measured: dict[int, list[Row]] = {}
+    for events in chosen.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(Path(folder), events, chosen.seed)
+            rounds = chosen.rounds if events <= 1_000_000 else 1
+            measured[events] = list(rows_of(bench, rounds, chosen.records))
+        print(f"\n{events:,} events\n\n{table(measured[events])}", flush=True)
+    if chosen.write:
+        from benchmarks.page import write
+
+        write(about(), measured)
 
 
 if __name__ == "__main__":
