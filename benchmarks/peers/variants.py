@@ -1,12 +1,16 @@
-"""pm4py: the paths of orders and which event follows which, of an export in XES or CSV. Argument: the CSV file."""
+"""pm4py: the paths of orders and which event follows which, of an export in CSV. Argument: that file."""
 
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 
 
 def main(table: str) -> None:
     """Find variants and the directly-follows graph."""
     import pandas
-    import pm4py
+
+    with redirect_stderr(StringIO()):  # it greets
+        import pm4py
 
     log = pandas.read_csv(table, usecols=["order_id", "type", "effective_at"], dtype=str)
     log["effective_at"] = pandas.to_datetime(log["effective_at"], format="ISO8601")
