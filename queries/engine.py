@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,10 +180,8 @@ class Relations:
                 kept = projections.bring_up(
                     self._copies, name, self._of_segments, spill=spill, memory=self._memory, timeout=self._timeout
                 )
-                with suppress(OSError):
-                    if kept is not None:
-                        os.link(kept, place)  # whoever makes a newer one takes this away
-                        relations.define(self._con, name, place)
+                if kept is not None and _linked(kept, place):
+                    relations.define(self._con, name, place)
 
 
 @contextmanager
@@ -221,6 +219,17 @@ def open_relations(
             opened.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
+
+
+def _linked(file: Path, place: Path) -> bool:
+    """Give a file another name, by which it stays when whoever makes a newer one takes it away; say if it was there."""
+    try:
+        place.hardlink_to(file)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        place.symlink_to(file.absolute())  # it is in another file system, or there are no such links in this one
+    return True
 
 
 def _result(con: duckdb.DuckDBPyConnection) -> Result:

@@ -262,24 +262,23 @@ def test_verify_tells_projections_with_other_rows(cli: Cli) -> None:
 
 def test_a_reader_that_is_killed_while_it_projects_leaves_a_ledger_that_answers_rightly(cli: Cli) -> None:
     due = cli.ok("sql", SQL, "-o", "csv")
-    for moment in ("os.fsync", "queries.columnar.named", "pathlib.Path.rename", "os.link"):
+    for moment in ("os.fsync", "queries.columnar.named", "pathlib.Path.rename", "pathlib.Path.hardlink_to"):
         for path in kept(cli.ledger / "cache"):
             path.unlink()
         program = f"""
-import os, signal, sys
+import os, pathlib, signal, sys
 from unittest import mock
 from commands import main
 from queries import projections
 projections.WORTHWHILE_BYTES = 0
 def killed(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-from queries import engine
 step = projections.bring_up
 def bring_up(*arguments, **named):
     with mock.patch({moment!r}, killed):
         return step(*arguments, **named)
-if {moment!r} == "os.link":
-    os.link = killed
+if {moment!r} == "pathlib.Path.hardlink_to":
+    pathlib.Path.hardlink_to = killed
 else:
     projections.bring_up = bring_up
 sys.exit(main.main())
@@ -306,3 +305,22 @@ def test_a_small_log_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(projections, "WORTHWHILE_BYTES", 1 << 20)
     answers(tmp_path, LOG, Moment(s.NOW))
     assert kept(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError(18, "Invalid cross-device link")])
+def test_where_files_cannot_have_two_names_projections_are_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
+    monkeypatch.setattr(Path, "symlink_to", lambda *_: pytest.fail("not read"))
+    with pytest.raises(pytest.fail.Exception, match="not read"):
+        answers(tmp_path, LOG, Moment(s.NOW))
+
+
+def test_one_that_is_gone_before_it_is_read_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projections, "bring_up", lambda *_, **__: tmp_path / "gone.parquet")
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
