@@ -5,7 +5,7 @@ from html import escape
 from math import log10
 from pathlib import Path
 
-from benchmarks.run import Row, in_words, table
+from benchmarks.run import LARGE, Row, in_words, table
 
 DOCS = Path(__file__).parent.parent / "docs"
 WIDTH, HEIGHT, LEFT, TOP = 640, 360, 70, 20
@@ -19,9 +19,6 @@ CURVES = (
     "- DuckDB's typed scan of the lines",
 )
 """The works that the picture shows."""
-
-LARGE = 1_000_000
-"""A rate is aimed at from here on: below, the start of the process is most of the time."""
 
 PAGE = """# What things cost
 
@@ -80,7 +77,7 @@ def _aims_of(events: int, seconds: Mapping[str, float]) -> Iterator[tuple[str, s
 
     yield at_most("record placed", 1.4, "record placed", "- a Typer command that does nothing")
     yield at_most("record noted", 1.4, "record noted", "- a Typer command that does nothing")
-    if events >= LARGE:
+    if events >= LARGE:  # below, the start of the process is most of the time
         yield at_most("import", 1.0, "import", "- SQLite, WAL, FULL, 1,000 rows a transaction")
     if saving := [work for work in seconds if work.startswith("- eventsourcing")]:
         few = next(work for work in seconds if work.startswith("import of "))
