@@ -85,7 +85,7 @@ def command(
         raise typer.Exit(1)
 
 
-MEMORY = "256MiB"
+MEMORY = "192MiB"
 """What comparing the copies may take, whatever the size of the log."""
 
 

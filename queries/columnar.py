@@ -7,8 +7,10 @@ format, and the CRC of its own bytes: one that is stale, damaged or of an older 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from errno import ENOTDIR
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from zlib import crc32
 
 import duckdb
@@ -18,13 +20,13 @@ from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged
 from ledger.line import check_crc
 from ledger.segments import Snapshot
-from queries import leftovers, log, sandbox
+from queries import log, sandbox
 from queries.sandbox import identifier, literal
 
 SUFFIX = ".parquet"
 
-_FORMAT = repr(log.COLUMNS)
-"""The columns and their types: where a version of the program has others, it makes copies of its own."""
+_FORMAT = f"2 {duckdb.__version__} {log.COLUMNS}"
+"""What a copy is, the columns and their types: where a version of the program has others, it makes its own."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -74,10 +76,10 @@ def complete(
     """The good copies of a log's sealed segments, after those that were not there were made, as far as that can be."""
     sealed = snapshot.sealed
     found = good(cache, sealed)
-    if len(found) < len(sealed) and not cache.is_symlink():  # what a ledger writes stays in its own folder
+    if len(found) < len(sealed):
         con = connect(spill, memory, threads)
         with closing(con), sandbox.limits(con, timeout):
-            _make_missing(con, cache, sealed, found, stop)
+            _make_missing(con, cache, sealed, found, stop, spill)
     return {segment: found[segment] for segment in sealed if segment in found}
 
 
@@ -87,25 +89,30 @@ def _make_missing(
     segments: Sequence[LogFile],
     found: Copies,
     stop: Callable[[], bool],
+    links: Path,
 ) -> None:
     for segment in segments:
         if segment not in found:
             try:
                 if stop():
                     break
-                found[segment] = make(con, cache, segment)
-            except (OSError, duckdb.OutOfMemoryException):
+                found[segment] = make(con, cache, segment, links)
+            except (OSError, duckdb.OutOfMemoryException, duckdb.IOException):
                 break  # no room, or the folder is not to be written: the segments are read as they are
-            except (Damaged, duckdb.InvalidInputException, duckdb.IOException):
+            except (Damaged, duckdb.InvalidInputException):
                 continue  # the segment is damaged, which is told where it is read
 
 
-def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile) -> Path:
-    """Make a segment's copy, if each of its lines is what was written; DuckDB's errors, OSError, Damaged."""
-    _check_lines(segment)
+def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile, links: Path) -> Path:
+    """Make a segment's copy, if each of its lines is what was written; DuckDB's errors, OSError, Damaged.
+
+    `links` is a private folder.
+    """
     columns = ", ".join(f"{log.in_file(column)} AS {identifier(column)}" for column in log.COLUMNS)
-    lines = f"SELECT {columns} FROM {log.read_lines([segment.path])} ORDER BY order_id, version"  # noqa: S608
-    return write(con, lines, cache, made_from(segment), instead_of=f"{segment.first_seq:012d}-*{SUFFIX}")
+    source = log.read_lines([sandbox.plain_path(segment.path, links)])
+    lines = f"SELECT {columns} FROM {source} ORDER BY order_id, version"  # noqa: S608
+    others = cache.glob(f"{segment.first_seq:012d}-*{SUFFIX}")
+    return write(con, lines, cache, made_from(segment), instead_of=others, check=lambda: _check_lines(segment))
 
 
 def _check_lines(segment: LogFile) -> None:
@@ -117,24 +124,38 @@ def _check_lines(segment: LogFile) -> None:
             raise Damaged(f"{segment.path.name} is damaged", why=fault)
 
 
-def write(con: duckdb.DuckDBPyConnection, rows: str, cache: Path, beginning: str, *, instead_of: str) -> Path:
-    """Write what a SELECT gives, whole under a temporary name, and put it in place of older files; DuckDB's errors.
+def write(
+    con: duckdb.DuckDBPyConnection,
+    rows: str,
+    cache: Path,
+    beginning: str,
+    *,
+    instead_of: Iterable[Path],
+    check: Callable[[], None] = lambda: None,
+) -> Path:
+    """Write what a SELECT gives, whole under a temporary name, and put it in place of older files.
 
-    Its name is `beginning` and the CRC of its bytes; `instead_of` is a pattern that it matches. OSError too.
+    Its name is `beginning` and the CRC of its bytes. `check` is made once it is known that there can be such a file.
+    OSError, what `check` raises, DuckDB's errors; then there is none.
     """
-    temporary = cache / f"{leftovers.name('copying')}{beginning}.tmp"
+    if cache.is_symlink():
+        raise NotADirectoryError(ENOTDIR, "what a ledger writes stays in its own folder", str(cache))
+    others = list(instead_of)
+    temporary = cache / f"copying-{token_hex(8)}.tmp"
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
+        check()
         con.execute(
-            f"COPY ({rows}) TO {literal(str(temporary))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+            f"COPY ({rows}) TO {literal(str(temporary))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}, USE_TMP_FILE false)"
         )
-        temporary.chmod(0o600)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         path = cache / named(beginning, temporary)
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-    for other in cache.glob(instead_of):
+    for other in others:
         if other != path:  # of other bytes, or of another format
             other.unlink(missing_ok=True)
     return path
@@ -148,20 +169,20 @@ def problems(cache: Path, sealed: Sequence[LogFile], *, spill: Path, memory: str
             for path in cache.glob(f"{made_from(segment)}-*{SUFFIX}"):
                 if path != found.get(segment):
                     yield f"{path.name} has other bytes than it was made with, and is not read"
-    with closing(connect(spill, memory)) as con:
+    with closing(connect(spill, memory, threads=1)) as con:
         for segment, path in found.items():
-            if differs := _difference(con, segment, path):
+            if differs := _difference(con, segment, path, spill):
                 yield f"{path.name}: {differs}"
 
 
-def _difference(con: duckdb.DuckDBPyConnection, segment: LogFile, copy: Path) -> str:
+def _difference(con: duckdb.DuckDBPyConnection, segment: LogFile, copy: Path, links: Path) -> str:
     """What a copy has otherwise than its segment; nothing where both have the same, or the segment is damaged."""
     try:
-        lines = _digest(con, log.read_lines([segment.path]), log.in_file)
+        lines = _digest(con, log.read_lines([sandbox.plain_path(segment.path, links)]), log.in_file)
     except duckdb.Error:
         return ""
     try:
-        columns = _digest(con, f"read_parquet({literal(str(copy))})", identifier)
+        columns = _digest(con, log.read_parquet([sandbox.plain_path(copy, links)]), identifier)
     except duckdb.Error as error:
         return f"it cannot be read: {sandbox.one_line(error)}"
     return "" if lines == columns else "it has other values than its segment"

@@ -22,8 +22,6 @@ from queries.log import Log
 from queries.moment import Moment
 from queries.sandbox import Params
 
-"""The public relations, each after those it reads."""
-
 _COPY_BYTES = 1024 * 1024
 
 
@@ -55,16 +53,17 @@ class Relations:
         self.damage = snapshot.damage
         self._moment = moment
         self._private = private
-        self._copies = copies
+        self._cache = copies
         self._memory = memory
         self._timeout = timeout
         self._first_damage = first_damage
         self._snapshot = snapshot
         self._con, self._log, self._paths = self._open()
+        self._building: duckdb.DuckDBPyConnection | None = None
 
     def interrupt(self) -> None:
-        """Stop the statement that is running, from another thread; it ends as KeyboardInterrupt."""
-        self._con.interrupt()
+        """Stop what is running, from another thread; it ends as KeyboardInterrupt."""
+        (self._building or self._con).interrupt()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -75,10 +74,10 @@ class Relations:
 
         def answer() -> Result:
             given = sandbox.plain(params)
-            self._project(sql)
             self._log.serve(sql, given)
             return _result(self._con.execute(sql, given))
 
+        self._project(sql)
         return self._answer(answer)
 
     def pages(self, table: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -93,11 +92,11 @@ class Relations:
 
         def answer() -> Result:
             select = sandbox.one_select(self._con, sql, {**params, "now": self._moment.now})
-            self._project(select.sql)
             self._log.serve(select.sql, select.params)
             found = self._con.execute(select.sql, select.params).fetchall()
             return Result(select.columns, select.types, found)
 
+        self._project(sql)
         try:
             return self._answer(answer)
         except duckdb.Error as error:
@@ -132,23 +131,26 @@ class Relations:
 
     def _read_lines_only(self) -> None:
         """Do without copies: one of them cannot be read although its bytes are those that were written."""
-        self._copies = None
+        self._cache = None
         self._reopen()
 
     def _reopen(self) -> None:
         self._con.close()
         self._con, self._log, self._paths = self._open()
+        self._at_work = self._con
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log, list[Path]]:
         """A locked connection with all relations, its log, and the files it reads."""
         snapshot, spill = self._snapshot, self._private / "spill"
         copies: columnar.Copies = {}
-        if self._copies is not None:
-            copies = columnar.complete(self._copies, snapshot, spill=spill, memory=self._memory, timeout=self._timeout)
+        if self._cache is not None:
+            copies = columnar.complete(self._cache, snapshot, spill=spill, memory=self._memory, timeout=self._timeout)
         paths = [sandbox.plain_path(file.path, self._private) for file in snapshot.sealed if file not in copies]
         paths += [_copy(file, self._private) for file in snapshot.files[-1:] if file.size]
         columns = [sandbox.plain_path(copy, self._private) for copy in copies.values()]
-        self._projections = self._places_of_projections(copies)
+        self._copies = copies
+        places = {name: self._private / f"{name}{columnar.SUFFIX}" for name in relations.PROJECTED}
+        self._projections = places if self._may_project(copies) else {}
         columns += self._projections.values()
         nothing = self._private / "nothing.jsonl"
         nothing.touch(mode=0o600)
@@ -163,25 +165,37 @@ class Relations:
             raise
         return con, log, [*paths, *columns]
 
-    def _places_of_projections(self, copies: columnar.Copies) -> dict[str, Path]:
-        """Where projections are put once a statement reads them; nowhere where all events have to be looked at."""
-        self._of_segments = copies
+    def _may_project(self, copies: columnar.Copies) -> bool:
+        """Whether kept rows can be in the answers: not where the moment is another than the last, or lines are bad."""
         everything = (self._moment.as_of, self._moment.known_at, self.damage) == (None, None, None)
-        if not everything or not projections.worthwhile(copies, self._snapshot):
-            return {}
-        return {name: self._private / f"{name}{columnar.SUFFIX}" for name in relations.PROJECTED}
+        return self._cache is not None and everything and projections.worthwhile(copies, self._snapshot)
 
     def _project(self, sql: str) -> None:
-        """Let the relations that a statement reads be made of projections."""
-        for name in projections.used_by(sql) if self._projections else ():
-            place = self._projections[name]
-            if self._copies is not None and not place.exists():
-                spill = self._private / "spill"
-                kept = projections.bring_up(
-                    self._copies, name, self._of_segments, spill=spill, memory=self._memory, timeout=self._timeout
-                )
-                if kept is not None and _linked(kept, place):
+        """Let the relations that a statement reads be made of projections; it does not pay with its time for them."""
+        for name in projections.used_by(sql):
+            place = self._projections.pop(name, None)
+            if place is not None:
+                projection = self._projection(name)
+                if projection is not None and _named_again(projection, place):
                     relations.define(self._con, name, place)
+
+    def _projection(self, name: str) -> Path | None:
+        assert self._cache is not None  # else there are no places for any
+        try:
+            return projections.bring_up(
+                self._cache,
+                name,
+                self._copies,
+                spill=self._private / "spill",
+                memory=self._memory,
+                timeout=self._timeout,
+                using=self._build_with,
+            )
+        finally:
+            self._building = None
+
+    def _build_with(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._building = con
 
 
 @contextmanager
@@ -221,14 +235,17 @@ def open_relations(
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _linked(file: Path, place: Path) -> bool:
+def _named_again(file: Path, place: Path) -> bool:
     """Give a file another name, by which it stays when whoever makes a newer one takes it away; say if it was there."""
     try:
-        place.hardlink_to(file)
-    except FileNotFoundError:
-        return False
+        try:
+            place.hardlink_to(file)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            shutil.copyfile(file, place)  # it is in another file system, or there are no such links in this one
     except OSError:
-        place.symlink_to(file.absolute())  # it is in another file system, or there are no such links in this one
+        return False
     return True
 
 
@@ -244,7 +261,7 @@ def _private_folder(scratch: Path) -> Path:
             raise NotADirectoryError  # what a ledger writes stays in its own folder
         scratch.mkdir(mode=0o700, exist_ok=True)
         leftovers.sweep(scratch)
-        private = Path(tempfile.mkdtemp(prefix=leftovers.name("read"), dir=scratch))
+        private = Path(tempfile.mkdtemp(prefix="read-", dir=scratch))
     except OSError:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
     (private / "spill").mkdir(mode=0o700)

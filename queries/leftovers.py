@@ -1,36 +1,24 @@
 """What killed processes left in cache/: files half written, folders of questions that nobody asks any more."""
 
-import os
-import re
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
-_OF_A_PROCESS = re.compile(r"(?:copying|read)-(\d+)-.*")
-
-
-def name(kind: str) -> str:
-    """How the name of a temporary file or folder of this process begins."""
-    return f"{kind}-{os.getpid()}-"
+KEPT_SECONDS = 2 * 86_400
+"""Nothing that is still at work is older: a question may take a day at most."""
 
 
 def sweep(cache: Path) -> None:
-    """Remove temporary files and folders of processes that are not there any more; what cannot be removed stays."""
+    """Remove old temporary files and folders; what cannot be removed stays.
+
+    Only their age tells: the process may be one of another machine, or of a container with the same ledger.
+    """
     with suppress(OSError):
-        for path in list(cache.iterdir()):
-            found = _OF_A_PROCESS.fullmatch(path.name)
-            if found and not _alive(int(found[1])):
+        for path in [*cache.glob("copying-*.tmp"), *cache.glob("read-*")]:
+            about = path.lstat()
+            if time.time() - about.st_mtime > KEPT_SECONDS:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

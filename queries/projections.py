@@ -6,7 +6,7 @@ are made of their events. It is named like a copy: by all that it was made from,
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,8 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from ledger.disk import LogFile
-from ledger.errors import Damaged
+from ledger.errors import LimitReached
 from ledger.segments import Snapshot
 from queries import columnar, log, relations, sandbox
 from queries.columnar import Copies
@@ -28,8 +27,8 @@ WORTHWHILE_BYTES = 128 << 20
 STEP = 16
 """So many segments are added at once: their events and the rows of their orders have to have room in memory."""
 
-RANGE_BYTES = 128 << 20
-"""So many bytes of lines are compared at once, to bound memory."""
+RANGE_EVENTS = 200_000
+"""So many events are compared at once, to bound memory."""
 
 _NO_MOMENT = Moment(datetime.min.replace(tzinfo=UTC))
 """What is projected does not look at the clock."""
@@ -47,38 +46,53 @@ def used_by(sql: str) -> list[str]:
 
 
 def bring_up(
-    cache: Path, name: str, copies: Copies, *, spill: Path, memory: str, timeout: float | None = None
+    cache: Path,
+    name: str,
+    copies: Copies,
+    *,
+    spill: Path,
+    memory: str,
+    timeout: float | None = None,
+    using: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None,
 ) -> Path | None:
     """The projection of a relation over all copied segments, made as far as it is not there; None where it cannot be.
 
-    `copies` has every sealed segment, in order.
+    `copies` has every sealed segment, in order. A step may take `timeout` seconds; `using` hears which connection is at
+    work, so that it can be interrupted.
     """
-    segments = list(copies)
     try:
-        covered, kept = _newest(cache, name, segments)
-        while covered < len(segments):
-            until = min(covered + STEP, len(segments))
+        covered, kept = _newest(cache, name, copies)
+        while covered < len(copies):
+            until = min(covered + STEP, len(copies))
             with closing(columnar.connect(spill, memory)) as con, sandbox.time_limit(con, timeout):
-                kept = _step(con, cache, name, copies, kept, covered, until)
+                using(con)
+                kept = _step(con, cache, name, copies, kept, covered, until, spill)
             covered = until
-    except (OSError, Damaged, duckdb.IOException, duckdb.OutOfMemoryException):
-        return None  # no room, or the folder is not to be written: the answer is made of all events
+    except (OSError, LimitReached, duckdb.Error):
+        return None  # no room, no time, or the folder is not to be written: the answer is made of all events
     return kept
 
 
 def problems(cache: Path, copies: Copies, *, spill: Path, memory: str) -> Iterator[str]:
     """What is wrong with the projections that there are: their bytes, or other rows than are made of the log now."""
-    segments = list(copies)
     for name in relations.PROJECTED:
-        beginnings = _made_from(name, segments)
-        covered, kept = _newest(cache, name, segments)
+        beginnings = _made_from(name, copies)
+        covered, kept = _newest(cache, name, copies)
         for path in sorted(cache.glob(f"{_prefix(name)}-*{columnar.SUFFIX}")):
             if path != kept and path.name.rpartition("-")[0] in beginnings:
                 yield f"{path.name} has other bytes than it was made with, and is not read"
         if kept is not None:
-            with closing(columnar.connect(spill, memory)) as con:
-                if _digest(con, log.read_parquet([kept])) != _made_now(con, name, dict([*copies.items()][:covered])):
-                    yield f"{kept.name} has other rows than are made of the log now"
+            with closing(columnar.connect(spill, memory, threads=1)) as con:
+                try:
+                    rows = log.read_parquet([sandbox.plain_path(kept, spill)])
+                    if _digest(con, rows) != _made_now(con, name, _plain([*copies.values()][:covered], spill)):
+                        yield f"{kept.name} has other rows than are made of the log now"
+                except duckdb.Error as error:
+                    yield f"{kept.name} cannot be held against the log: {sandbox.one_line(error)}"
+
+
+def _plain(paths: Sequence[Path], links: Path) -> list[Path]:
+    return [sandbox.plain_path(path, links) for path in paths]
 
 
 def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int]:
@@ -87,33 +101,35 @@ def _digest(con: duckdb.DuckDBPyConnection, rows: str) -> tuple[int, int]:
     return count, total or 0
 
 
-def _made_now(con: duckdb.DuckDBPyConnection, name: str, copies: Copies) -> tuple[int, int]:
-    """The digest of a relation over these segments, made of all their events, some orders at a time."""
+def _made_now(con: duckdb.DuckDBPyConnection, name: str, copies: Sequence[Path]) -> tuple[int, int]:
+    """The digest of a relation over these copies, made of all their events, some orders at a time."""
     log.begin(con)
     relations.create_events(con, _NO_MOMENT)
     relations.define(con, name, None)
     count = total = 0
     for first, end in pairwise([*_bounds(con, copies), None]):
-        young = f"{log.of_copies(list(copies.values()))} WHERE order_id >= {sandbox.literal(str(first))}"
+        young = f"{log.of_copies(copies)} WHERE order_id >= {sandbox.literal(str(first))}"
         log.define(con, young if end is None else f"{young} AND order_id < {sandbox.literal(end)}", log.NOTHING)
         of_these = _digest(con, name)
         count, total = count + of_these[0], total + of_these[1]
     return count, total
 
 
-def _bounds(con: duckdb.DuckDBPyConnection, copies: Copies) -> list[str]:
+def _bounds(con: duckdb.DuckDBPyConnection, copies: Sequence[Path]) -> list[str]:
     """Where ranges of orders begin that have about as many events each; the first with all there are below."""
-    files = ", ".join(sandbox.literal(str(path)) for path in copies.values())
+    files = ", ".join(sandbox.literal(str(path)) for path in copies)
     sql = f"SELECT stats_min_value FROM parquet_metadata([{files}]) WHERE path_in_schema = 'order_id' ORDER BY 1"  # noqa: S608
-    firsts = [first for (first,) in con.execute(sql).fetchall()]
-    ranges = 1 + sum(file.size for file in copies) // RANGE_BYTES
-    return ["", *sorted({firsts[len(firsts) * at // ranges] for at in range(1, ranges)})]
+    firsts = [
+        first for (first,) in con.execute(sql).fetchall() if first
+    ]  # none where a long one was cut in a character
+    step = max(1, RANGE_EVENTS // columnar.ROW_GROUP)
+    return ["", *sorted({*firsts[step::step]})]
 
 
-def _newest(cache: Path, name: str, segments: Sequence[LogFile]) -> tuple[int, Path | None]:
+def _newest(cache: Path, name: str, copies: Copies) -> tuple[int, Path | None]:
     """How many segments the best projection covers that is there and good, and where it is."""
-    beginnings = _made_from(name, segments)
-    for covered in range(len(segments), 0, -1):
+    beginnings = _made_from(name, copies)
+    for covered in range(len(copies), 0, -1):
         for path in cache.glob(f"{beginnings[covered - 1]}-*{columnar.SUFFIX}"):
             with suppress(OSError):
                 if path.name == columnar.named(beginnings[covered - 1], path):
@@ -129,27 +145,32 @@ def _step(
     kept: Path | None,
     covered: int,
     until: int,
+    links: Path,
 ) -> Path:
     """Make the projection over the segments before `until` from the one over those before `covered`."""
-    paths = list(copies.values())
+    paths = _plain([*copies.values()], links)
     log.begin(con)
     log.define(con, log.of_copies(paths[covered:until]), log.of_copies(paths[:covered]) if covered else log.NOTHING)
     relations.create_events(con, _NO_MOMENT)
-    relations.define(con, name, kept)
-    made_from = _made_from(name, list(copies)[:until])[-1]
-    rows = f"SELECT * FROM {name}"  # noqa: S608 - a name of our own
-    return columnar.write(con, rows, cache, made_from, instead_of=f"{_prefix(name)}-*{columnar.SUFFIX}")
+    relations.define(con, name, kept and sandbox.plain_path(kept, links))
+    beginning = _made_from(name, copies)[until - 1]
+    upto = len(_prefix(name)) + 13
+    older = (path for path in cache.glob(f"{_prefix(name)}-*{columnar.SUFFIX}") if path.name[:upto] <= beginning[:upto])
+    return columnar.write(con, f"SELECT * FROM {name}", cache, beginning, instead_of=older)  # noqa: S608
 
 
 def _prefix(name: str) -> str:
     return name.removeprefix("internal.")
 
 
-def _made_from(name: str, segments: Sequence[LogFile]) -> list[str]:
-    """What a projection over the first segment is called before its own CRC, over the first two, and so on."""
-    told = sha256(f"{log.COLUMNS} {relations.definition(name)}".encode())
+def _made_from(name: str, copies: Copies) -> list[str]:
+    """What a projection over the first segment is called before its own CRC, over the first two, and so on.
+
+    That is by the copies that it is made of, of which each has in its name what it was made of and its own CRC.
+    """
+    told = sha256(relations.definition(name).encode())
     found = []
-    for segment in segments:
-        told.update(columnar.made_from(segment).encode())
+    for segment, path in copies.items():
+        told.update(path.name.encode())
         found.append(f"{_prefix(name)}-{segment.first_seq:012d}-{told.hexdigest()[:16]}")
     return found

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.errors import LimitReached
 from ledger.events import Recorded
 from queries import columnar, projections, relations
 from queries.engine import open_relations
@@ -125,7 +128,7 @@ def test_a_later_one_is_made_from_the_one_before(tmp_path: Path, monkeypatch: py
     step = projections._step
 
     def noted(*arguments: Any) -> Path:
-        steps.append(arguments[-2])
+        steps.append(arguments[5])
         return step(*arguments)
 
     monkeypatch.setattr(projections, "_step", noted)
@@ -234,7 +237,7 @@ def test_verify_finds_good_projections_good_also_some_orders_at_a_time(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert told(cli) == []
-    monkeypatch.setattr(projections, "RANGE_BYTES", 1000)
+    monkeypatch.setattr(projections, "RANGE_EVENTS", 1)
     assert told(cli) == []
 
 
@@ -290,15 +293,27 @@ sys.exit(main.main())
         assert told(cli) == []
 
 
-def test_a_question_that_may_use_little_memory_is_answered_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error", [duckdb.OutOfMemoryException("no room"), duckdb.InvalidInputException("no"), LimitReached("too long")]
+)
+def test_a_question_for_which_none_can_be_made_is_answered_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise duckdb.OutOfMemoryException("no room")
+    """And it is tried once only."""
+    steps = []
 
+    def full(*_: object, **__: object) -> None:
+        steps.append("tried")
+        raise error
+
+    cache = tmp_path / "cache"
+    snapshot = write(tmp_path / "events", LOG, per_segment=PER_SEGMENT)
     due = answers(tmp_path, LOG, Moment(s.NOW), copies=False)
     monkeypatch.setattr(projections, "_step", full)
-    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+    with open_relations(snapshot, Moment(s.NOW), scratch=cache, copies=cache) as found:
+        for _ in range(2):
+            assert [Counter(map(repr, found.run("SELECT * FROM orders", {}).rows))] == due[:1]
+    assert steps == ["tried"]
 
 
 def test_a_small_log_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,12 +330,97 @@ def test_where_files_cannot_have_two_names_projections_are_read_all_the_same(
         raise error
 
     monkeypatch.setattr(Path, "hardlink_to", refused)
+    cache = tmp_path / "cache"
+    snapshot = write(tmp_path / "events", LOG, per_segment=PER_SEGMENT)
+    with open_relations(snapshot, Moment(s.NOW), scratch=cache, copies=cache) as found:
+        found.run(SQL, {})
+        [(sql,)] = found._con.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'order_rows'").fetchall()
+        assert "order_rows.parquet" in sql
+        assert found._cache is not None
     assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
-    monkeypatch.setattr(Path, "symlink_to", lambda *_: pytest.fail("not read"))
-    with pytest.raises(pytest.fail.Exception, match="not read"):
-        answers(tmp_path, LOG, Moment(s.NOW))
+    monkeypatch.setattr(shutil, "copyfile", refused)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
 
 
 def test_one_that_is_gone_before_it_is_read_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projections, "bring_up", lambda *_, **__: tmp_path / "gone.parquet")
     assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
+
+
+def test_one_made_of_a_bad_copy_goes_with_it(tmp_path: Path) -> None:
+    """Somebody wrote other values into a copy and gave it the name of its bytes; then it was made anew."""
+    cache = tmp_path / "cache"
+    due = answers(tmp_path, LOG, Moment(s.NOW))
+    good = {path.name: path.read_bytes() for path in cache.glob("0*.parquet")}
+    [first, *_] = sorted(cache.glob("0*.parquet"))
+    duckdb.sql(f"COPY (SELECT * REPLACE ('x' AS status) FROM '{first}') TO '{first}.new' (FORMAT parquet)")
+    Path(f"{first}.new").rename(first.with_name(columnar.named(first.name.rpartition("-")[0], Path(f"{first}.new"))))
+    first.unlink()
+    assert answers(tmp_path, LOG, Moment(s.NOW)) != due
+    for path in cache.glob("0*.parquet"):
+        path.unlink()
+    for name, content in good.items():
+        (cache / name).write_bytes(content)
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+
+
+def test_an_older_reader_leaves_a_newer_one_alone(tmp_path: Path) -> None:
+    answers(tmp_path, LOG, Moment(s.NOW))
+    newest = kept(tmp_path / "cache")
+    older = write(tmp_path / "older", LOG[:9], per_segment=PER_SEGMENT)
+    cache = tmp_path / "cache"
+    with open_relations(older, Moment(s.NOW), scratch=cache, copies=cache) as found:
+        found.run(SQL, {})
+    assert {*newest} <= {*kept(cache)}
+
+
+def test_nothing_is_written_through_a_link_in_place_of_the_folder(tmp_path: Path) -> None:
+    due = answers(tmp_path, LOG, Moment(s.NOW))
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "cache").rename(elsewhere)
+    (tmp_path / "cache").symlink_to(elsewhere)
+    for path in kept(elsewhere):
+        path.unlink()
+    assert answers(tmp_path, LOG, Moment(s.NOW)) == due
+    assert kept(elsewhere) == []
+
+
+def test_a_ledger_whose_name_looks_like_a_pattern_has_its_own_rows_only(tmp_path: Path) -> None:
+    for name in ("ledX", "led*", "led?"):
+        (tmp_path / name).mkdir()
+        assert answers(tmp_path / name, LOG, Moment(s.NOW), views=VIEWS)[0].total() == len(LOG)
+    due = answers(tmp_path / "ledX", LOG, Moment(s.NOW), copies=False)
+    assert answers(tmp_path / "led*", LOG, Moment(s.NOW)) == due
+    assert kept(tmp_path / "led*" / "cache")
+
+
+def test_verify_holds_orders_with_long_names_against_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of such names a Parquet file does not say the least."""
+    monkeypatch.setattr(projections, "RANGE_EVENTS", 1)
+    made = Cli(tmp_path / "ledger", capsys)
+    made.ok("init")
+    names = [f"{'€' * 126}{number:02d}" for number in range(18)]
+    write(made.ledger / "events", log_of(s.placed(order_id=name) for name in names), per_segment=PER_SEGMENT)
+    made.ok("rebuild")
+    assert told(made) == []
+
+
+def test_a_signal_reaches_what_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    step = projections._step
+
+    def interrupted(con: duckdb.DuckDBPyConnection, *arguments: Any) -> Path:
+        found.interrupt()
+        con.execute("SELECT count(*) FROM range(100000000000)").fetchall()
+        return step(con, *arguments)
+
+    snapshot = write(tmp_path / "events", LOG, per_segment=PER_SEGMENT)
+    with open_relations(snapshot, Moment(s.NOW), scratch=cache, copies=cache) as found:
+        monkeypatch.setattr(projections, "_step", interrupted)
+        timer = threading.Timer(0.3, found.interrupt)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            found.run(SQL, {})
+        timer.join()
