@@ -5,12 +5,12 @@ format, and the CRC of its own bytes: one that is stale, damaged or of an older 
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from errno import ENOTDIR
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from zlib import crc32
 
 import duckdb
@@ -141,8 +141,9 @@ def write(
     if cache.is_symlink():
         raise NotADirectoryError(ENOTDIR, "what a ledger writes stays in its own folder", str(cache))
     others = list(instead_of)
-    temporary = cache / f"copying-{token_hex(8)}.tmp"
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    fd, name = tempfile.mkstemp(prefix="copying-", suffix=".tmp", dir=cache)
+    os.close(fd)
+    temporary = Path(name)
     try:
         check()
         con.execute(

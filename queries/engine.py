@@ -260,8 +260,8 @@ def _private_folder(scratch: Path) -> Path:
         if scratch.is_symlink():
             raise NotADirectoryError  # what a ledger writes stays in its own folder
         scratch.mkdir(mode=0o700, exist_ok=True)
-        leftovers.sweep(scratch)
         private = Path(tempfile.mkdtemp(prefix="read-", dir=scratch))
+        leftovers.sweep(scratch, private)
     except OSError:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
     (private / "spill").mkdir(mode=0o700)
