@@ -122,11 +122,16 @@ def picture(measured: Mapping[int, Sequence[Row]]) -> str:
     for events in measured:
         parts.append(text(place(events, 10**low), f"{events:,}", 'text-anchor="middle" dy="18"'))
     parts.append(text(place(10 ** ((first + last) / 2), 10**low), "events", 'text-anchor="middle" dy="36"'))
-    for (work, line), colour in zip(points.items(), COLOURS, strict=True):
+    below = 0.0  # two names are never written over each other
+    for (work, line), colour in sorted(
+        zip(points.items(), COLOURS, strict=True), key=lambda curve: -curve[0][1][-1][1]
+    ):
         places = [place(*point) for point in line]
         parts.append(f'<polyline points="{" ".join(places)}" stroke="{colour}" stroke-width="2" fill="none"/>')
         parts += [
             f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in (point.split(",") for point in places)
         ]
-        parts.append(text(places[-1], work.removeprefix("- "), f'dx="10" dy="4" fill="{colour}"'))
+        x, y = places[-1].split(",")
+        below = max(float(y) + 4, below + 13)
+        parts.append(text(f"{x},{below:.1f}", work.removeprefix("- "), f'dx="10" fill="{colour}"'))
     return "\n".join([*parts, "</svg>", ""])

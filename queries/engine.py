@@ -20,6 +20,7 @@ from ledger.segments import Damage, Snapshot
 from queries import columnar, leftovers, projections, relations, sandbox
 from queries.log import Log
 from queries.moment import Moment
+from queries.projections import Projections
 from queries.sandbox import Params
 
 _COPY_BYTES = 1024 * 1024
@@ -59,11 +60,11 @@ class Relations:
         self._first_damage = first_damage
         self._snapshot = snapshot
         self._con, self._log, self._paths = self._open()
-        self._building: duckdb.DuckDBPyConnection | None = None
 
     def interrupt(self) -> None:
         """Stop what is running, from another thread; it ends as KeyboardInterrupt."""
-        (self._building or self._con).interrupt()
+        self._projections.interrupt()
+        self._con.interrupt()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -137,7 +138,6 @@ class Relations:
     def _reopen(self) -> None:
         self._con.close()
         self._con, self._log, self._paths = self._open()
-        self._at_work = self._con
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log, list[Path]]:
         """A locked connection with all relations, its log, and the files it reads."""
@@ -148,10 +148,14 @@ class Relations:
         paths = [sandbox.plain_path(file.path, self._private) for file in snapshot.sealed if file not in copies]
         paths += [_copy(file, self._private) for file in snapshot.files[-1:] if file.size]
         columns = [sandbox.plain_path(copy, self._private) for copy in copies.values()]
-        self._copies = copies
-        places = {name: self._private / f"{name}{columnar.SUFFIX}" for name in relations.PROJECTED}
-        self._projections = places if self._may_project(copies) else {}
-        columns += self._projections.values()
+        self._projections = Projections(
+            self._cache if self._may_project(copies) else None,
+            copies,
+            private=self._private,
+            memory=self._memory,
+            timeout=self._timeout,
+        )
+        columns += self._projections.places
         nothing = self._private / "nothing.jsonl"
         nothing.touch(mode=0o600)
         con = sandbox.connect([*paths, *columns, nothing], spill=spill, memory=self._memory)
@@ -168,34 +172,13 @@ class Relations:
     def _may_project(self, copies: columnar.Copies) -> bool:
         """Whether kept rows can be in the answers: not where the moment is another than the last, or lines are bad."""
         everything = (self._moment.as_of, self._moment.known_at, self.damage) == (None, None, None)
-        return self._cache is not None and everything and projections.worthwhile(copies, self._snapshot)
+        return everything and projections.worthwhile(copies, self._snapshot)
 
     def _project(self, sql: str) -> None:
         """Let the relations that a statement reads be made of projections; it does not pay with its time for them."""
-        for name in projections.used_by(sql):
-            place = self._projections.pop(name, None)
-            if place is not None:
-                projection = self._projection(name)
-                if projection is not None and _named_again(projection, place):
-                    relations.define(self._con, name, place)
-
-    def _projection(self, name: str) -> Path | None:
-        assert self._cache is not None  # else there are no places for any
-        try:
-            return projections.bring_up(
-                self._cache,
-                name,
-                self._copies,
-                spill=self._private / "spill",
-                memory=self._memory,
-                timeout=self._timeout,
-                using=self._build_with,
-            )
-        finally:
-            self._building = None
-
-    def _build_with(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._building = con
+        for name, place in self._projections.made_for(sql):
+            relations.define(self._con, name, place)
+            self._log.touched()
 
 
 @contextmanager
@@ -233,20 +216,6 @@ def open_relations(
             opened.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
-
-
-def _named_again(file: Path, place: Path) -> bool:
-    """Give a file another name, by which it stays when whoever makes a newer one takes it away; say if it was there."""
-    try:
-        try:
-            place.hardlink_to(file)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            shutil.copyfile(file, place)  # it is in another file system, or there are no such links in this one
-    except OSError:
-        return False
-    return True
 
 
 def _result(con: duckdb.DuckDBPyConnection) -> Result:

@@ -71,30 +71,38 @@ assert {*_ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
 class Log:
     """The relation `internal.log` of one connection: the lines of files, and `copies` of other segments.
 
-    Until a statement is served it has no rows, so that views can be made of it at once. `internal.touched` are the
-    orders that have lines in the files; `internal.touched_log` is all that happened to them.
+    Until a statement is served it has no rows, so that views can be made of it at once. Once `touched` is called,
+    `internal.touched` are the orders that have lines in the files, and `internal.touched_log` is all that happened to
+    them. `copies` are in the order of the log.
     """
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path, copies: Sequence[Path] = ()
     ) -> None:
         self._con = con
-        self._copies = of_copies(copies) if copies else NOTHING
+        self._copies = copies
+        self._touching = False
         self._lines = read_lines([*paths, nothing])
         self._no_lines = read_lines([nothing])
         self._kept: frozenset[str] = frozenset()
         begin(con)
 
+    def touched(self) -> None:
+        """Let the statements served from now on read the orders that have lines in the files by themselves."""
+        self._touching = True
+
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""
-        define(self._con, _rows(in_file, self._no_lines), NOTHING)
+        define(self._con, _rows(in_file, self._no_lines), ())
         scans = list(_scans(self._con, sql, params))
-        needed = frozenset({"seq"}).union(*scans)
+        needed = frozenset({"seq", "order_id", "version"}).union(*scans)
+        young = _rows(in_file, self._lines)
         if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
             self._keep(needed)
-            define(self._con, _rows(self._in_table, "internal.kept"), self._copies)
-        else:
-            define(self._con, _rows(in_file, self._lines), self._copies)
+            young = _rows(self._in_table, "internal.kept")
+        define(self._con, young, self._copies)
+        if self._touching:
+            touch(self._con, self._copies)
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
@@ -114,18 +122,48 @@ def begin(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE SCHEMA internal")
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
     con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
-    define(con, NOTHING, NOTHING)
+    con.execute("CREATE TABLE internal.touched (order_id VARCHAR, begun BOOLEAN)")
+    define(con, NOTHING, ())
 
 
-def define(con: duckdb.DuckDBPyConnection, young: str, old: str) -> None:
-    """Make the relations of the log out of the rows of its younger part and of its older one."""
+def define(con: duckdb.DuckDBPyConnection, young: str, copies: Sequence[Path]) -> None:
+    """Make the relation out of the rows of the log's younger part and the copies of its older one."""
     con.execute(f"CREATE OR REPLACE VIEW internal.young AS {young}")
-    con.execute(f"CREATE OR REPLACE VIEW internal.old AS {old}")
-    con.execute("CREATE OR REPLACE VIEW internal.log AS FROM internal.young UNION ALL FROM internal.old")
-    con.execute("CREATE OR REPLACE VIEW internal.touched AS SELECT DISTINCT order_id FROM internal.young")
+    con.execute(f"CREATE OR REPLACE VIEW internal.log AS FROM internal.young UNION ALL {_of(copies)}")
+    con.execute(_touched_log(copies))
+
+
+def touch(con: duckdb.DuckDBPyConnection, copies: Sequence[Path]) -> None:
+    """Find the orders with rows in the younger part, and make the relation of all that happened to them.
+
+    An order's events are in the log in the order of its versions: before the copy that has its first one nothing is
+    looked for. Orders live for weeks, so that of many copies a few are read.
+    """
     con.execute(
-        "CREATE OR REPLACE VIEW internal.touched_log AS FROM internal.young UNION ALL "
-        "SELECT old.* FROM internal.old AS old SEMI JOIN internal.touched AS touched ON touched.order_id = old.order_id"
+        "CREATE OR REPLACE TABLE internal.touched AS "
+        "SELECT order_id, min(version) = 1 AS begun FROM internal.young GROUP BY order_id"
+    )
+    first, more = len(copies), 1
+    while first and _begun_before(con):
+        at, more = max(0, first - more), 2 * more
+        con.execute(
+            "UPDATE internal.touched SET begun = true WHERE NOT begun AND order_id IN "  # noqa: S608
+            f"(SELECT order_id FROM {read_parquet(copies[at:first])} WHERE version = 1)"
+        )
+        first = at
+    con.execute(_touched_log(copies[first:]))
+
+
+def _begun_before(con: duckdb.DuckDBPyConnection) -> bool:
+    [(count,)] = con.execute("SELECT count(*) FROM internal.touched WHERE NOT begun").fetchall()
+    return bool(count)
+
+
+def _touched_log(copies: Sequence[Path]) -> str:
+    return (
+        "CREATE OR REPLACE VIEW internal.touched_log AS FROM internal.young UNION ALL "  # noqa: S608
+        f"SELECT old.* FROM ({_of(copies)}) AS old SEMI JOIN internal.touched AS touched "
+        "ON touched.order_id = old.order_id"
     )
 
 
@@ -147,6 +185,10 @@ NOTHING = _rows(identifier, "internal.nothing")
 def of_copies(paths: Sequence[Path]) -> str:
     """The rows that columnar copies have of the log."""
     return _rows(identifier, read_parquet(paths))
+
+
+def _of(copies: Sequence[Path]) -> str:
+    return of_copies(copies) if copies else NOTHING
 
 
 def read_parquet(paths: Sequence[Path]) -> str:

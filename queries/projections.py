@@ -6,6 +6,7 @@ are made of their events. It is named like a copy: by all that it was made from,
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -39,6 +40,58 @@ def worthwhile(copies: Copies, snapshot: Snapshot) -> bool:
     return tuple(copies) == snapshot.sealed and sum(file.size for file in copies) >= WORTHWHILE_BYTES
 
 
+class Projections:
+    """The projections for the statements of one connection: made when one first reads them, held as long as it likes.
+
+    `cache` is None where there may be none. `places` are the files that the connection has to be allowed to read, in
+    the folder `private`.
+    """
+
+    def __init__(
+        self, cache: Path | None, copies: Copies, *, private: Path, memory: str, timeout: float | None
+    ) -> None:
+        self._cache = cache
+        self._copies = copies
+        self._spill = private / "spill"
+        self._memory = memory
+        self._timeout = timeout
+        self._waiting = {name: private / f"{name}{columnar.SUFFIX}" for name in relations.PROJECTED if cache}
+        self.places = [*self._waiting.values()]
+        self._building: duckdb.DuckDBPyConnection | None = None
+
+    def made_for(self, sql: str) -> Iterator[tuple[str, Path]]:
+        """Give the projections that a statement may read for the first time, each in its place, as far as can be."""
+        for name in used_by(sql):
+            place = self._waiting.pop(name, None)
+            if place is not None and self._cache is not None:
+                projection = self._bring_up(self._cache, name)
+                if projection is not None and _named_again(projection, place):
+                    yield name, place
+
+    def interrupt(self) -> None:
+        """Stop what is being made, if anything is, from another thread; it ends as KeyboardInterrupt."""
+        if self._building is not None:
+            with suppress(duckdb.ConnectionException):  # closed meanwhile
+                self._building.interrupt()
+
+    def _bring_up(self, cache: Path, name: str) -> Path | None:
+        try:
+            return bring_up(
+                cache,
+                name,
+                self._copies,
+                spill=self._spill,
+                memory=self._memory,
+                timeout=self._timeout,
+                using=self._build_with,
+            )
+        finally:
+            self._building = None
+
+    def _build_with(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._building = con
+
+
 def used_by(sql: str) -> list[str]:
     """The projected relations that a statement may read, by the names in it."""
     names = {word.lower() for word in re.findall(r"\w+", sql)}
@@ -61,23 +114,38 @@ def bring_up(
     work, so that it can be interrupted.
     """
     try:
-        covered, kept = _newest(cache, name, copies)
+        beginnings = _made_from(name, copies)
+        covered, kept = _newest(cache, beginnings)
         while covered < len(copies):
             until = min(covered + STEP, len(copies))
             with closing(columnar.connect(spill, memory)) as con, sandbox.time_limit(con, timeout):
                 using(con)
-                kept = _step(con, cache, name, copies, kept, covered, until, spill)
+                kept = _step(con, cache, name, [*copies.values()], kept, covered, until, beginnings[until - 1], spill)
             covered = until
     except (OSError, LimitReached, duckdb.Error):
         return None  # no room, no time, or the folder is not to be written: the answer is made of all events
     return kept
 
 
+def _named_again(file: Path, place: Path) -> bool:
+    """Give a file another name, by which it stays when whoever makes a newer one takes it away; say if it was there."""
+    try:
+        try:
+            place.hardlink_to(file)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            shutil.copyfile(file, place)  # it is in another file system, or there are no such links in this one
+    except OSError:
+        return False
+    return True
+
+
 def problems(cache: Path, copies: Copies, *, spill: Path, memory: str) -> Iterator[str]:
     """What is wrong with the projections that there are: their bytes, or other rows than are made of the log now."""
     for name in relations.PROJECTED:
         beginnings = _made_from(name, copies)
-        covered, kept = _newest(cache, name, copies)
+        covered, kept = _newest(cache, beginnings)
         for path in sorted(cache.glob(f"{_prefix(name)}-*{columnar.SUFFIX}")):
             if path != kept and path.name.rpartition("-")[0] in beginnings:
                 yield f"{path.name} has other bytes than it was made with, and is not read"
@@ -109,7 +177,7 @@ def _made_now(con: duckdb.DuckDBPyConnection, name: str, copies: Sequence[Path])
     count = total = 0
     for first, end in pairwise([*_bounds(con, copies), None]):
         young = f"{log.of_copies(copies)} WHERE order_id >= {sandbox.literal(str(first))}"
-        log.define(con, young if end is None else f"{young} AND order_id < {sandbox.literal(end)}", log.NOTHING)
+        log.define(con, young if end is None else f"{young} AND order_id < {sandbox.literal(end)}", ())
         of_these = _digest(con, name)
         count, total = count + of_these[0], total + of_these[1]
     return count, total
@@ -126,10 +194,9 @@ def _bounds(con: duckdb.DuckDBPyConnection, copies: Sequence[Path]) -> list[str]
     return ["", *sorted({*firsts[step::step]})]
 
 
-def _newest(cache: Path, name: str, copies: Copies) -> tuple[int, Path | None]:
+def _newest(cache: Path, beginnings: Sequence[str]) -> tuple[int, Path | None]:
     """How many segments the best projection covers that is there and good, and where it is."""
-    beginnings = _made_from(name, copies)
-    for covered in range(len(copies), 0, -1):
+    for covered in range(len(beginnings), 0, -1):
         for path in cache.glob(f"{beginnings[covered - 1]}-*{columnar.SUFFIX}"):
             with suppress(OSError):
                 if path.name == columnar.named(beginnings[covered - 1], path):
@@ -141,19 +208,20 @@ def _step(
     con: duckdb.DuckDBPyConnection,
     cache: Path,
     name: str,
-    copies: Copies,
+    copies: Sequence[Path],
     kept: Path | None,
     covered: int,
     until: int,
+    beginning: str,
     links: Path,
 ) -> Path:
-    """Make the projection over the segments before `until` from the one over those before `covered`."""
-    paths = _plain([*copies.values()], links)
+    """Make the projection over the copies before `until` from the one over those before `covered`."""
+    paths = _plain(copies[:until], links)
     log.begin(con)
-    log.define(con, log.of_copies(paths[covered:until]), log.of_copies(paths[:covered]) if covered else log.NOTHING)
+    log.define(con, log.of_copies(paths[covered:until]), paths[:covered])
+    log.touch(con, paths[:covered])
     relations.create_events(con, _NO_MOMENT)
     relations.define(con, name, kept and sandbox.plain_path(kept, links))
-    beginning = _made_from(name, copies)[until - 1]
     upto = len(_prefix(name)) + 13
     older = (path for path in cache.glob(f"{_prefix(name)}-*{columnar.SUFFIX}") if path.name[:upto] <= beginning[:upto])
     return columnar.write(con, f"SELECT * FROM {name}", cache, beginning, instead_of=older)  # noqa: S608

@@ -5,10 +5,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from queries import columnar, log
 from queries.engine import Relations
 from queries.log import _scans
 from tests import scenario as s
-from tests.logs import log_of, relations
+from tests.logs import log_of, relations, write
 
 STORY = [s.placed(at=s.after(0)), s.paid(at=s.after(1)), s.verified(at=s.after(2)), s.shipped(at=s.after(3))]
 SELF_JOIN = "SELECT count(*) AS n, max(x.status) AS status FROM events AS x JOIN events AS y ON y.seq = x.seq"
@@ -58,3 +59,30 @@ def test_the_plan_tells_each_reading_of_the_files(tmp_path: Path) -> None:
         assert list(_scans(found._con, "SELECT 1", {})) == []
         assert len(list(_scans(found._con, "SELECT seq FROM events", {}))) == 2
         assert len(list(_scans(found._con, SELF_JOIN, {}))) == 4
+
+
+@pytest.mark.parametrize(
+    ("begun", "read"),
+    [(3, {3}), (2, {1, 2, 3}), (0, {0, 1, 2, 3}), (9, {0, 1, 2, 3})],
+    ids=["last", "middle", "first", "-"],
+)
+def test_of_the_orders_in_the_files_nothing_is_looked_for_before_they_began(
+    tmp_path: Path, begun: int, read: set[int]
+) -> None:
+    """Four copies, of one first event each, and a second event of one of these orders, or of one that has no first.
+
+    The last copy is looked into, then the two before, then all others.
+    """
+    placed = log_of(s.placed(at=s.after(number), order_id=f"o{number}") for number in range(4))
+    snapshot = write(tmp_path / "events", placed, per_segment=1)
+    (tmp_path / "cache").mkdir()
+    con = columnar.connect(tmp_path / "cache", "1GiB")
+    copies = [columnar.make(con, tmp_path / "cache", segment, tmp_path / "cache") for segment in snapshot.files]
+    log.begin(con)
+    sql = f"SELECT * REPLACE ('o{begun}' AS order_id, 2 AS version) FROM ({log.of_copies(copies[:1])})"
+    log.define(con, sql, copies)
+    log.touch(con, copies)
+    [(view,)] = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'touched_log'").fetchall()
+    assert {at for at, copy in enumerate(copies) if copy.name in view} == read
+    found = con.execute("SELECT order_id, version FROM internal.touched_log ORDER BY version").fetchall()
+    assert found == [(f"o{begun}", version) for version in ([1, 2] if begun < 4 else [2])]
