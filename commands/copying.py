@@ -15,7 +15,7 @@ from ledger.store import EventStore
 if TYPE_CHECKING:
     from ledger.book import Ledger
 
-MEMORY = "192MiB"
+MEMORY = "128MiB"
 """What copying a segment of the usual size takes, so that an import stays within its own bounds."""
 
 

@@ -288,7 +288,7 @@ class Index:
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         self._db = sqlite3.connect(self.path, isolation_level=None)
-        self._db.execute("PRAGMA cache_size = -65536")
+        self._db.execute("PRAGMA cache_size = -16384")
         if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
             self._db.executescript(_SCHEMA)
 

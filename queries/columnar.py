@@ -108,9 +108,7 @@ def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile, links: P
 
     `links` is a private folder.
     """
-    columns = ", ".join(f"{log.in_file(column)} AS {identifier(column)}" for column in log.COLUMNS)
-    source = log.read_lines([sandbox.plain_path(segment.path, links)])
-    lines = f"SELECT {columns} FROM {source} ORDER BY order_id, version"  # noqa: S608
+    lines = log.sorted_lines(sandbox.plain_path(segment.path, links))
     others = cache.glob(f"{segment.first_seq:012d}-*{SUFFIX}")
     return write(con, lines, cache, made_from(segment), instead_of=others, check=lambda: _check_lines(segment))
 

@@ -204,9 +204,23 @@ def in_file(name: str) -> str:
 def read_lines(paths: Sequence[Path]) -> str:
     """The table function that reads the lines of files."""
     event = ", ".join(f"{identifier(name)} {kind}" for name, kind in _EVENT.items())
-    columns = ", ".join(
-        f"{name}: {literal(kind)}" for name, kind in (_ENVELOPE | {"event": f"STRUCT({event})"}).items()
+    return _read_json(paths, f"STRUCT({event})")
+
+
+def sorted_lines(path: Path) -> str:
+    """The SELECT of all columns of a file's lines by order and version; what is not of its type would become NULL.
+
+    Events are sorted as text: apart, in columns of which most are empty, they take several times the memory.
+    """
+    columns = ", ".join(f"{in_file(column)} AS {identifier(column)}" for column in COLUMNS)
+    return (
+        f"SELECT {columns} FROM (SELECT * REPLACE (from_json(event, {literal(json.dumps(_EVENT))}) AS event) "  # noqa: S608
+        f"FROM (FROM {_read_json([path], 'JSON')} ORDER BY event->>'order_id', version))"
     )
+
+
+def _read_json(paths: Sequence[Path], event: str) -> str:
+    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in (_ENVELOPE | {"event": event}).items())
     return (
         f"read_json([{', '.join(literal(str(path)) for path in paths)}], format = 'newline_delimited', "
         f"compression = 'uncompressed', hive_partitioning = false, filename = false, "
