@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ BATCH = 1000
 
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&]")
 _SPECIAL = re.compile(r"[\\\t\r\n]")
+SEPARATED = ("csv", "tsv")
 _INERT = frozenset({bool, int, float, Decimal, datetime})
 """Types whose values have nothing in them that a separated line would have to quote."""
 _ESCAPES = {"\\": r"\\", "\t": r"\t", "\r": r"\r", "\n": r"\n"}
@@ -39,7 +41,7 @@ class Result(Protocol):
 
     @property
     def rows(self) -> Sequence[Row]:
-        """The rows."""
+        """The rows; a decimal may be given as its text."""
 
 
 def result(target: Target, answer: Result, *, optional: Sequence[str] = (), note: str = "") -> None:
@@ -61,10 +63,12 @@ def table(
 ) -> None:
     """Print rows as they come. A narrow drawn table leaves out the `optional` columns, the first first; `note` ends it.
 
-    Instants are naive UTC or have a zone. Decimals are amounts in the currency of their row. A `live` table goes on for
-    as long as somebody looks: without a pager, under one head.
+    Instants are naive UTC or have a zone. Decimals, or their texts in a column of them, are amounts in the currency of
+    their row. A `live` table goes on for as long as somebody looks: without a pager, under one head.
     """
     columns = _distinct(columns)
+    if target.format not in SEPARATED:
+        batches = _with_decimals(types, batches)
     if target.format == "parquet":
         _parquet(target, columns, types, batches)
         return
@@ -92,9 +96,7 @@ def record(target: Target, value: object) -> None:
 
 def amounts(columns: Sequence[str]) -> Callable[[int, Row], object]:
     """Return what finds the currency of a row's amount: `X_amount` goes by `X_currency`, all others by `currency`."""
-    places = {name: place for place, name in enumerate(columns)}
-    common = places.get("currency")
-    own = [places.get(name.removesuffix("_amount") + "_currency", common) for name in columns]
+    own = _currency_columns(columns)
 
     def currency(column: int, row: Row) -> object:
         place = own[column]
@@ -103,10 +105,17 @@ def amounts(columns: Sequence[str]) -> Callable[[int, Row], object]:
     return currency
 
 
-def amount(value: Decimal, currency: object) -> str:
+def _currency_columns(columns: Sequence[str]) -> list[int | None]:
+    """Return the place of the column that has the currency of each one's amounts."""
+    places = {name: place for place, name in enumerate(columns)}
+    common = places.get("currency")
+    return [places.get(name.removesuffix("_amount") + "_currency", common) for name in columns]
+
+
+def amount(value: Decimal | str, currency: object) -> str:
     """Write an amount with its currency's decimals; more only if it has them, two where the currency is not known."""
     decimals = EXPONENTS.get(currency, 2) if isinstance(currency, str) else 2
-    whole, _, fraction = f"{value:f}".partition(".")
+    whole, _, fraction = (value if isinstance(value, str) else f"{value:f}").partition(".")
     fraction = fraction.rstrip("0").ljust(decimals, "0")
     return f"{whole}.{fraction}" if fraction else whole
 
@@ -166,6 +175,26 @@ def _dumps(value: object, indent: int | None = None) -> str:
     )
 
 
+def _is_decimal(kind: str) -> bool:
+    return kind.startswith("DECIMAL(") and kind.endswith(")")
+
+
+def _with_decimals(types: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterable[Sequence[Row]]:
+    """Make the numbers that are given as text what they are."""
+    places = [at for at, kind in enumerate(types) if _is_decimal(kind)]
+    if not places:
+        return batches
+
+    def row_of(row: Row) -> Row:
+        cells = [*row]
+        for at in places:
+            cell = cells[at]
+            cells[at] = Decimal(cell) if isinstance(cell, str) else cell
+        return cells
+
+    return (list(map(row_of, rows)) for rows in batches)
+
+
 def _distinct(columns: Sequence[str]) -> list[str]:
     """Number a name that comes again: a, a_1, a_2."""
     names: list[str] = []
@@ -210,9 +239,10 @@ def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., Non
     """Make the printer of records with this separator, each ended by a line feed; `write` makes a field of a text."""
 
     def print_rows(
-        target: Target, writer: Writer, columns: Sequence[str], types: object, batches: Iterable[Sequence[Row]]
+        target: Target, writer: Writer, columns: Sequence[str], types: Sequence[str], batches: Iterable[Sequence[Row]]
     ) -> None:
         currency = amounts(columns)
+        currency_columns = _currency_columns(columns)
         shown: Callable[[str], str] = visible if target.screen else str
 
         def field(at: int, cell: object, row: Row) -> str:
@@ -221,24 +251,24 @@ def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., Non
             text = plain(cell, currency(at, row))
             return text if type(cell) in _INERT else shown(write(text))
 
-        def fields(at: int, cells: Sequence[Any], rows: Sequence[Row]) -> Iterable[str]:
+        def fields(at: int, table: Sequence[Sequence[Any]], rows: Sequence[Row]) -> Iterable[str]:
             """A column of many rows; where its values are of one type, that is much faster than field by field."""
-            match {*map(type, cells)} - {type(None)}:
-                case kinds if kinds == {str} and shown is str:
-                    return map(write, cells)
-                case kinds if kinds == {Decimal}:
-                    return [
-                        "" if cell is None else amount(cell, currency(at, row))
-                        for cell, row in zip(cells, rows, strict=True)
-                    ]
-                case kinds if kinds == {datetime}:
-                    return ["" if cell is None else instant(cell) for cell in cells]
-                case _:
-                    return [field(at, cell, row) for cell, row in zip(cells, rows, strict=True)]
+            cells = table[at]
+            kinds = {*map(type, cells)} - {type(None)}
+            if _is_decimal(types[at]) or kinds == {Decimal}:
+                place = currency_columns[at]
+                codes = repeat(None) if place is None else table[place]
+                return ["" if cell is None else amount(cell, code) for cell, code in zip(cells, codes, strict=False)]
+            if kinds == {str} and shown is str:
+                return map(write, cells)
+            if kinds == {datetime}:
+                return ["" if cell is None else instant(cell) for cell in cells]
+            return [field(at, cell, row) for cell, row in zip(cells, rows, strict=True)]
 
         writer.write(by.join([shown(write(column)) for column in columns]) + "\n")
         for rows in batches:
-            made = [fields(at, cells, rows) for at, cells in enumerate(zip(*rows, strict=True))]
+            table = [*zip(*rows, strict=True)]
+            made = [fields(at, table, rows) for at in range(len(table))]
             writer.write("".join([by.join(line) + "\n" for line in zip(*made, strict=True)]))
             writer.flush()
 

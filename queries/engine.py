@@ -27,7 +27,10 @@ _COPY_BYTES = 1024 * 1024
 
 
 class Result(NamedTuple):
-    """Rows as Python values; an instant is UTC without a zone, money a Decimal. `types` are DuckDB's names."""
+    """Rows as Python values; an instant is UTC without a zone, a decimal number a Decimal. `types` are DuckDB's names.
+
+    In an answer of SQL that somebody else wrote, a decimal number is its text.
+    """
 
     columns: list[str]
     types: list[str]
@@ -93,6 +96,7 @@ class Relations:
 
         def answer() -> Result:
             select = sandbox.one_select(self._con, sql, {**params, "now": self._moment.now})
+            select = sandbox.decimals_as_text(select)
             self._log.serve(select.sql, select.params)
             found = self._con.execute(select.sql, select.params).fetchall()
             return Result(select.columns, select.types, found)

@@ -81,6 +81,14 @@ def test_tsv_quotes_nothing_and_escapes_what_would_end_a_field(capsys: pytest.Ca
     assert printed(capsys, Target("tsv", screen=Screen(80, 50, colour=False)), answer) == text
 
 
+@pytest.mark.parametrize("kind", ["csv", "tsv", "md", "json", "jsonl", "table"])
+def test_a_decimal_given_as_its_text_is_printed_like_the_number(capsys: pytest.CaptureFixture[str], kind: Any) -> None:
+    as_text = [tuple(str(cell) if isinstance(cell, Decimal) else cell for cell in row) for row in ORDERS.rows]
+    assert as_text != ORDERS.rows
+    target = screen() if kind == "table" else Target(kind)
+    assert printed(capsys, target, ORDERS._replace(rows=as_text)) == printed(capsys, target, ORDERS)
+
+
 def test_json_has_amounts_as_text_instants_with_z_and_null(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(printed(capsys, Target("json"), ORDERS))
     assert rows[0] == {

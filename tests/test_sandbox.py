@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -304,7 +303,7 @@ def test_parameters_are_given_by_name_and_now_always_is(found: Relations) -> Non
         found.run_sandboxed("SELECT $a", {"a": 1, "b": 2})
 
 
-def test_values_come_as_python_has_them(found: Relations) -> None:
+def test_values_come_as_python_has_them_and_decimal_numbers_as_text(found: Relations) -> None:
     answer = found.run_sandboxed(
         """SELECT amount, occurred_at, 1::HUGEINT AS n, [1, 2] AS l,
             TIMESTAMPTZ '2024-01-01 10:00:00+02' AS "t t", 'ä;' AS x
@@ -314,9 +313,7 @@ def test_values_come_as_python_has_them(found: Relations) -> None:
     assert answer.columns == ["amount", "occurred_at", "n", "l", "t t", "x"]
     assert answer.types == ["DECIMAL(18,4)", "TIMESTAMP", "HUGEINT", "INTEGER[]", "TIMESTAMP", "VARCHAR"]
     [row] = answer.rows
-    assert isinstance(row[0], Decimal)
-    assert row[0] == Decimal("20")
-    assert row[1:] == (row[1], 1, [1, 2], datetime(2024, 1, 1, 8), "ä;")
+    assert row == ("20.0000", row[1], 1, [1, 2], datetime(2024, 1, 1, 8), "ä;")
     assert row[1].tzinfo is None
     with pytest.raises(errors.Usage, match="column t"):
         found.run_sandboxed("SELECT [now()] AS t", {})
