@@ -36,6 +36,10 @@ LARGE = 1_000_000
 EXPORTED = 100_000
 """Larger ledgers are not exported: the readers of exports keep everything in memory."""
 
+LINES_ONLY = "- the same facts made lines in Python, no rule looked at"
+LINES_READ = "- the lines read, hashed and encoded in Python, no rule looked at"
+"""The floors under `import` and `verify`."""
+
 NOW = "2026-06-01T00:00:00Z"
 """The end of the generated feed: some orders are open then, and some timers have run out."""
 
@@ -164,11 +168,11 @@ def rows_of(bench: Bench, rounds: int, records: int) -> Iterator[Row]:
         writing = in_turn(
             rounds,
             sqlite=bench.peer("sqlite_store", bench.feed, database),
+            lines=bench.peer("lines_only", bench.feed, database),
             imported=bench.import_all,
         )
-    yield from compared(
-        writing, bench.events, imported="import", sqlite="- SQLite, WAL, FULL, 1,000 rows a transaction"
-    )
+    names = {"imported": "import", "lines": LINES_ONLY, "sqlite": "- SQLite, WAL, FULL, 1,000 rows a transaction"}
+    yield from compared(writing, bench.events, **names)
     if find_spec("eventsourcing"):
         with one_core():
             saving = in_turn(
@@ -210,8 +214,13 @@ def rows_of(bench: Bench, rounds: int, records: int) -> Iterator[Row]:
     }
     yield from compared(asking, None, **names, money="money", scan="- DuckDB's typed scan of the lines")
     with one_core():
-        checked = in_turn(rounds, verify=bench.on_full("verify"), quick=bench.on_full("verify", "--quick"))
-    yield from compared(checked, bench.events, verify="verify", quick="verify --quick")
+        checked = in_turn(
+            rounds,
+            verify=bench.on_full("verify"),
+            quick=bench.on_full("verify", "--quick"),
+            read=bench.peer("lines_read", bench.full),
+        )
+    yield from compared(checked, bench.events, verify="verify", quick="verify --quick", read=LINES_READ)
     rebuilt = in_turn(rounds, rebuild=bench.on_full("rebuild"))
     [rebuild] = compared(rebuilt, bench.events, rebuild="rebuild")
     yield rebuild._replace(ratio=f"{rebuilt['rebuild'].seconds / asking['scan'].seconds:.2f} of the scan's")
