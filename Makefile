@@ -16,8 +16,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --cov --cov-report=term
-	$(BIN)/coverage report --include='ledger/*' --fail-under=100
+	$(BIN)/pytest -n auto --cov --cov-report=
+	$(BIN)/coverage report --fail-under=100
 
 # Every fault there is to try, laws on ten times the histories, many writers killed: an hour. SEED=N draws other faults.
 torture: export FAULTS := long
