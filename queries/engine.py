@@ -1,29 +1,22 @@
-"""The public relations over the lines of the log, answered by DuckDB at one moment.
+"""The public relations over the lines of the log, answered by DuckDB at one moment."""
 
-The sealed segments are read where they are, or from their columnar copies; of the newest one, which may grow meanwhile,
-the complete lines are copied.
-"""
-
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
-from ledger.disk import LogFile
 from ledger.errors import Damaged, Usage
 from ledger.segments import Damage, Snapshot
-from queries import columnar, leftovers, projections, relations, sandbox
+from queries import leftovers, projections, relations, sandbox
 from queries.log import Log
 from queries.moment import Moment
 from queries.projections import Projections
 from queries.sandbox import Params
-
-_COPY_BYTES = 1024 * 1024
+from queries.sources import Source
 
 
 class Result(NamedTuple):
@@ -38,31 +31,22 @@ class Result(NamedTuple):
 
 
 class Relations:
-    """The public relations of one moment, as long as they are open.
-
-    `damage` is set once an answer ended before a damaged line of the log.
-    """
+    """The public relations of one moment, as long as they are open."""
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        moment: Moment,
-        *,
-        private: Path,
-        copies: Path | None,
-        memory: str,
-        timeout: float | None,
-        first_damage: Callable[[], Damage | None] | None,
+        self, sources: Sequence[Source], moment: Moment, *, private: Path, memory: str, timeout: float | None
     ) -> None:
-        self.damage = snapshot.damage
+        self._sources = sources
         self._moment = moment
         self._private = private
-        self._cache = copies
         self._memory = memory
         self._timeout = timeout
-        self._first_damage = first_damage
-        self._snapshot = snapshot
-        self._con, self._log, self._paths = self._open()
+        self._con, self._log = self._open()
+
+    @property
+    def damage(self) -> Damaged | None:
+        """What to say of damaged lines, once an answer ended before one."""
+        return next((source.damage for source in self._sources if source.damage is not None), None)
 
     def interrupt(self) -> None:
         """Stop what is running, from another thread; it ends as KeyboardInterrupt."""
@@ -113,70 +97,46 @@ class Relations:
             with sandbox.limits(self._con, self._timeout):
                 return ask()
         except duckdb.Error as error:
-            if any(str(path) in str(error) for path in self._paths if path.suffix == columnar.SUFFIX):
-                self._read_lines_only()
-            elif isinstance(error, duckdb.InvalidInputException | duckdb.IOException) and any(
-                str(path) in str(error) for path in self._paths
-            ):
-                self._end_before_damage(error)
-            else:
+            if not any(source.end_before(error) for source in self._sources):
                 raise
+        self._con.close()
+        self._con, self._log = self._open()
         with sandbox.limits(self._con, self._timeout):
             return ask()
 
-    def _end_before_damage(self, error: Exception) -> None:
-        hint = "`orderledger repair` moves a damaged end of the log away"
-        found = self._first_damage() if self._first_damage else None
-        if found is None:
-            raise Damaged("the log cannot be read", why=sandbox.one_line(error), hint=hint) from error
-        what = f"the log is damaged: {found.file.path.name}, line {found.line} (seq {found.seq})"
-        self.damage = Damaged(what, why=f"{found.problem}; the answer is from what comes before it", hint=hint)
-        self._snapshot = Snapshot((*self._snapshot.files[: found.ordinal], found.file))
-        self._reopen()
-
-    def _read_lines_only(self) -> None:
-        """Do without copies: one of them cannot be read although its bytes are those that were written."""
-        self._cache = None
-        self._reopen()
-
-    def _reopen(self) -> None:
-        self._con.close()
-        self._con, self._log, self._paths = self._open()
-
-    def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log, list[Path]]:
-        """A locked connection with all relations, its log, and the files it reads."""
-        snapshot, spill = self._snapshot, self._private / "spill"
-        copies: columnar.Copies = {}
-        if self._cache is not None:
-            copies = columnar.complete(self._cache, snapshot, spill=spill, memory=self._memory, timeout=self._timeout)
-        paths = [sandbox.plain_path(file.path, self._private) for file in snapshot.sealed if file not in copies]
-        paths += [_copy(file, self._private) for file in snapshot.files[-1:] if file.size]
-        columns = [sandbox.plain_path(copy, self._private) for copy in copies.values()]
+    def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log]:
+        """A locked connection with all relations, and its log."""
+        spill = self._private / "spill"
+        parts = [source.files(self._private, memory=self._memory, timeout=self._timeout) for source in self._sources]
         self._projections = Projections(
-            self._cache if self._may_project(copies) else None,
-            copies,
+            self._sources[0].cache if self._may_project() else None,
+            self._sources[0].copies,
             private=self._private,
             memory=self._memory,
             timeout=self._timeout,
         )
-        columns += self._projections.places
         nothing = self._private / "nothing.jsonl"
         nothing.touch(mode=0o600)
-        con = sandbox.connect([*paths, *columns, nothing], spill=spill, memory=self._memory)
+        files = [file for part in parts for file in (*part.lines, *part.copies)]
+        con = sandbox.connect([*files, *self._projections.places, nothing], spill=spill, memory=self._memory)
         try:
             with sandbox.limits(con, None):
-                log = Log(con, paths, nothing, columns[: len(copies)])
+                log = Log(con, parts, nothing)
                 relations.create(con, self._moment)
             sandbox.lock(con)
         except BaseException:
             con.close()
             raise
-        return con, log, [*paths, *columns]
+        return con, log
 
-    def _may_project(self, copies: columnar.Copies) -> bool:
+    def _may_project(self) -> bool:
         """Whether kept rows can be in the answers: not where the moment is another than the last, or lines are bad."""
         everything = (self._moment.as_of, self._moment.known_at, self.damage) == (None, None, None)
-        return everything and projections.worthwhile(copies, self._snapshot)
+        return (
+            everything
+            and len(self._sources) == 1
+            and projections.worthwhile(self._sources[0].copies, self._sources[0].snapshot)
+        )
 
     def _project(self, sql: str) -> None:
         """Let the relations that a statement reads be made of projections; it does not pay with its time for them."""
@@ -203,17 +163,10 @@ def open_relations(
     first bad line when the log cannot be read; without it that is Damaged, and so is a log whose damage it does not
     find.
     """
+    source = Source(snapshot, cache=copies, first_damage=first_damage)
     private = _private_folder(scratch)
     try:
-        opened = Relations(
-            snapshot,
-            moment,
-            private=private,
-            copies=copies,
-            memory=memory,
-            timeout=timeout,
-            first_damage=first_damage,
-        )
+        opened = Relations([source], moment, private=private, memory=memory, timeout=timeout)
         try:
             yield opened
         finally:
@@ -239,14 +192,3 @@ def _private_folder(scratch: Path) -> Path:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
     (private / "spill").mkdir(mode=0o700)
     return private.absolute()
-
-
-def _copy(file: LogFile, private: Path) -> Path:
-    """A private copy of a segment's bytes that count."""
-    fd, name = tempfile.mkstemp(suffix=file.path.suffix, dir=private)
-    left = file.size
-    with file.path.open("rb") as source, os.fdopen(fd, "wb") as target:
-        while left and (chunk := source.read(min(left, _COPY_BYTES))):
-            target.write(chunk)
-            left -= len(chunk)
-    return Path(name)

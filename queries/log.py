@@ -5,9 +5,9 @@ segments again and again gets the columns that it needs of them from a table ins
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import duckdb
 from msgspec import inspect
@@ -68,22 +68,37 @@ COLUMNS = _ENVELOPE | _EVENT
 assert {*_ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
 
 
-class Log:
-    """The relation `internal.log` of one connection: the lines of files, and `copies` of other segments.
+class Part(NamedTuple):
+    """A ledger's files: those of `lines`, and in the order of the log the `copies` of other segments.
 
-    Until a statement is served it has no rows, so that views can be made of it at once. Once `touched` is called,
-    `internal.touched` are the orders that have lines in the files, and `internal.touched_log` is all that happened to
-    them. `copies` are in the order of the log.
+    Where several ledgers are read together each has a name, and its orders bear it: `eu/8123456789012345`.
     """
 
-    def __init__(
-        self, con: duckdb.DuckDBPyConnection, paths: Sequence[Path], nothing: Path, copies: Sequence[Path] = ()
-    ) -> None:
+    ledger: str
+    lines: Sequence[Path]
+    copies: Sequence[Path]
+
+    def named(self, column: Callable[[str], str]) -> Callable[[str], str]:
+        """What names columns, so that it names an order with its ledger."""
+        if not self.ledger:
+            return column
+        prefix = literal(self.ledger + "/")
+        return lambda name: f"{prefix} || {column(name)}" if name == "order_id" else column(name)
+
+
+class Log:
+    """The relation `internal.log` of one connection: what the files of ledgers say.
+
+    Until a statement is served it has no rows, so that views can be made of it at once. Once `touched` is called, which
+    is for a single ledger, `internal.touched` are the orders that have lines in the files, and `internal.touched_log`
+    is all that happened to them.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, parts: Sequence[Part], nothing: Path) -> None:
         self._con = con
-        self._copies = copies
-        self._touching = False
-        self._lines = read_lines([*paths, nothing])
+        self._parts = parts
         self._no_lines = read_lines([nothing])
+        self._touching = False
         self._kept: frozenset[str] = frozenset()
         begin(con)
 
@@ -93,21 +108,29 @@ class Log:
 
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""
-        define(self._con, _rows(in_file, self._no_lines), ())
+        define(self._con, _rows(in_file, self._no_lines), NOTHING)
         scans = list(_scans(self._con, sql, params))
         needed = frozenset({"seq", "order_id", "version"}).union(*scans)
-        young = _rows(in_file, self._lines)
         if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
             self._keep(needed)
             young = _rows(self._in_table, "internal.kept")
-        define(self._con, young, self._copies)
+        else:
+            young = _union(_rows(part.named(in_file), read_lines(part.lines)) for part in self._parts if part.lines)
+        old = _union(of_copies(part.copies, part.named(identifier)) for part in self._parts if part.copies)
+        define(self._con, young, old)
         if self._touching:
-            touch(self._con, self._copies)
+            touch(self._con, self._parts[0].copies)
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
-            columns = ", ".join(f"{in_file(name)} AS {identifier(name)}" for name in sorted(needed))
-            self._con.execute(f"CREATE OR REPLACE TABLE internal.kept AS SELECT {columns} FROM {self._lines}")  # noqa: S608
+            rows = _union(
+                f"SELECT {', '.join(f'{part.named(in_file)(name)} AS {identifier(name)}' for name in sorted(needed))} "  # noqa: S608
+                f"FROM {read_lines(part.lines)}"
+                for part in self._parts
+                if part.lines
+            )
+            rows = rows or f"SELECT {', '.join(map(identifier, sorted(needed)))} FROM internal.nothing"  # noqa: S608
+            self._con.execute(f"CREATE OR REPLACE TABLE internal.kept AS {rows}")
             self._kept = needed
 
     def _in_table(self, name: str) -> str:
@@ -123,14 +146,14 @@ def begin(con: duckdb.DuckDBPyConnection) -> None:
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
     con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
     con.execute("CREATE TABLE internal.touched (order_id VARCHAR, begun BOOLEAN)")
-    define(con, NOTHING, ())
+    define(con, NOTHING, NOTHING)
 
 
-def define(con: duckdb.DuckDBPyConnection, young: str, copies: Sequence[Path]) -> None:
-    """Make the relation out of the rows of the log's younger part and the copies of its older one."""
-    con.execute(f"CREATE OR REPLACE VIEW internal.young AS {young}")
-    con.execute(f"CREATE OR REPLACE VIEW internal.log AS FROM internal.young UNION ALL {_of(copies)}")
-    con.execute(_touched_log(copies))
+def define(con: duckdb.DuckDBPyConnection, young: str, old: str) -> None:
+    """Make the relation out of the rows of the log's younger part and those of its older one; nothing for no rows."""
+    con.execute(f"CREATE OR REPLACE VIEW internal.young AS {young or NOTHING}")
+    con.execute(f"CREATE OR REPLACE VIEW internal.log AS FROM internal.young UNION ALL {old or NOTHING}")
+    con.execute(_touched_log(old))
 
 
 def touch(con: duckdb.DuckDBPyConnection, copies: Sequence[Path]) -> None:
@@ -151,7 +174,7 @@ def touch(con: duckdb.DuckDBPyConnection, copies: Sequence[Path]) -> None:
             f"(SELECT order_id FROM {read_parquet(copies[at:first])} WHERE version = 1)"
         )
         first = at
-    con.execute(_touched_log(copies[first:]))
+    con.execute(_touched_log(of_copies(copies[first:])))
 
 
 def _begun_before(con: duckdb.DuckDBPyConnection) -> bool:
@@ -159,10 +182,10 @@ def _begun_before(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(count)
 
 
-def _touched_log(copies: Sequence[Path]) -> str:
+def _touched_log(old: str) -> str:
     return (
         "CREATE OR REPLACE VIEW internal.touched_log AS FROM internal.young UNION ALL "  # noqa: S608
-        f"SELECT old.* FROM ({_of(copies)}) AS old SEMI JOIN internal.touched AS touched "
+        f"SELECT old.* FROM ({old or NOTHING}) AS old SEMI JOIN internal.touched AS touched "
         "ON touched.order_id = old.order_id"
     )
 
@@ -182,13 +205,13 @@ NOTHING = _rows(identifier, "internal.nothing")
 """The rows of an empty log."""
 
 
-def of_copies(paths: Sequence[Path]) -> str:
-    """The rows that columnar copies have of the log."""
-    return _rows(identifier, read_parquet(paths))
+def of_copies(paths: Sequence[Path], column: Callable[[str], str] = identifier) -> str:
+    """The rows that columnar copies have of the log; nothing for no copies."""
+    return _rows(column, read_parquet(paths)) if paths else ""
 
 
-def _of(copies: Sequence[Path]) -> str:
-    return of_copies(copies) if copies else NOTHING
+def _union(selects: Iterable[str]) -> str:
+    return " UNION ALL ".join(selects)
 
 
 def read_parquet(paths: Sequence[Path]) -> str:

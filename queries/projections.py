@@ -177,7 +177,7 @@ def _made_now(con: duckdb.DuckDBPyConnection, name: str, copies: Sequence[Path])
     count = total = 0
     for first, end in pairwise([*_bounds(con, copies), None]):
         young = f"{log.of_copies(copies)} WHERE order_id >= {sandbox.literal(str(first))}"
-        log.define(con, young if end is None else f"{young} AND order_id < {sandbox.literal(end)}", ())
+        log.define(con, young if end is None else f"{young} AND order_id < {sandbox.literal(end)}", "")
         of_these = _digest(con, name)
         count, total = count + of_these[0], total + of_these[1]
     return count, total
@@ -218,7 +218,7 @@ def _step(
     """Make the projection over the copies before `until` from the one over those before `covered`."""
     paths = _plain(copies[:until], links)
     log.begin(con)
-    log.define(con, log.of_copies(paths[covered:until]), paths[:covered])
+    log.define(con, log.of_copies(paths[covered:until]), log.of_copies(paths[:covered]))
     log.touch(con, paths[:covered])
     relations.create_events(con, _NO_MOMENT)
     relations.define(con, name, kept and sandbox.plain_path(kept, links))

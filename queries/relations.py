@@ -16,7 +16,7 @@ from ledger import timers
 from ledger.events import TYPES
 from ledger.order import closure_reason
 from queries import sandbox
-from queries.log import of_copies, read_parquet
+from queries.log import NOTHING, read_parquet
 from queries.moment import Moment
 
 VIEWS = ("events", "postings", "closures", "orders", "steps", "timers", "parcels", "sellers", "oddities")
@@ -79,7 +79,7 @@ def define(con: duckdb.DuckDBPyConnection, name: str, kept: Path | None) -> None
 
 def definition(name: str) -> str:
     """All that makes the rows of a projected relation what they are, besides the log."""
-    return "\n".join((_text(PROJECTED[name]), view_sql("events"), repr(_rules()), of_copies([]), duckdb.__version__))
+    return "\n".join((_text(PROJECTED[name]), view_sql("events"), repr(_rules()), NOTHING, duckdb.__version__))
 
 
 def closing_types() -> dict[str, str]:

@@ -80,7 +80,7 @@ def test_of_the_orders_in_the_files_nothing_is_looked_for_before_they_began(
     copies = [columnar.make(con, tmp_path / "cache", segment, tmp_path / "cache") for segment in snapshot.files]
     log.begin(con)
     sql = f"SELECT * REPLACE ('o{begun}' AS order_id, 2 AS version) FROM ({log.of_copies(copies[:1])})"
-    log.define(con, sql, copies)
+    log.define(con, sql, log.of_copies(copies))
     log.touch(con, copies)
     [(view,)] = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'touched_log'").fetchall()
     assert {at for at, copy in enumerate(copies) if copy.name in view} == read

@@ -336,7 +336,7 @@ def test_where_files_cannot_have_two_names_projections_are_read_all_the_same(
         found.run(SQL, {})
         [(sql,)] = found._con.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'order_rows'").fetchall()
         assert "order_rows.parquet" in sql
-        assert found._cache is not None
+        assert found._sources[0].cache is not None
     assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
     monkeypatch.setattr(shutil, "copyfile", refused)
     assert answers(tmp_path, LOG, Moment(s.NOW)) == answers(tmp_path, LOG, Moment(s.NOW), copies=False)
