@@ -185,7 +185,7 @@ def _answer(
     if audit.packaged:
         _check_reason(values.get("reason"))
     limit = None if audit.packaged else context.TIMEOUT_SECONDS
-    with reading.relations(ctx, moment, memory=memory or context.MEMORY, timeout=timeout or limit) as relations:
+    with reading.of_ledgers(ctx, moment, memory=memory or context.MEMORY, timeout=timeout or limit) as relations:
         try:
             found = relations.run_sandboxed(audit.sql, values)
         except Usage as error:

@@ -1,5 +1,6 @@
 """What the verbs share: the common options, and the ledger and the moment they stand for."""
 
+import glob
 import math
 import os
 import re
@@ -112,9 +113,54 @@ def ledger_path(ctx: typer.Context) -> Path:
 
 
 def given_path(ctx: typer.Context) -> Path | None:
-    """Give the ledger folder named by `--ledger` or `$ORDERLEDGER`, if any."""
-    given = ctx.find_root().params.get("ledger") or os.environ.get("ORDERLEDGER")
-    return Path(given) if given else None
+    """Give the ledger folder named by `--ledger` or `$ORDERLEDGER`, if any; Usage where several are."""
+    given = _given_paths(ctx)
+    if len(given) > 1:
+        raise Usage(
+            f"`{ctx.info_name}` reads one ledger, and --ledger names {len(given)}",
+            hint="list, money, audit and sql read several together",
+        )
+    return given[0] if given else None
+
+
+def ledger_paths(ctx: typer.Context) -> dict[str, Path]:
+    """Give the ledgers meant by name: those of every `--ledger`, and of one that is a pattern the folders that fit."""
+    given = _given_paths(ctx)
+    if not given:
+        return _named([ledger_path(ctx)])
+    found = []
+    for path in given:
+        if path.exists() or not _PATTERN & set(str(path)):
+            found.append(path)
+            continue
+        fitting = [Path(one) for one in sorted(glob.glob(str(path))) if Path(one, "ledger.toml").exists()]
+        if not fitting:
+            raise Damaged("no ledger found", why=f"none fits the pattern {path}", hint="is it quoted for the shell?")
+        found += fitting
+    return _named(found)
+
+
+_PATTERN = frozenset("*?[")
+
+
+def _given_paths(ctx: typer.Context) -> list[Path]:
+    given = ctx.find_root().params.get("ledger")
+    if not given and os.environ.get("ORDERLEDGER"):
+        given = [os.environ["ORDERLEDGER"]]
+    return [Path(one) for one in given or ()]
+
+
+def _named(paths: list[Path]) -> dict[str, Path]:
+    """Name ledgers by their folders: the last part of the path, or as many more as tell each from the others."""
+    parts = [[part for part in path.absolute().parts[1:] if part != FOLDER] or [path.name] for path in paths]
+    names = ["-".join(one[-1:]) for one in parts]
+    for length in range(2, max(map(len, parts)) + 1):
+        twice = {name for name in names if names.count(name) > 1}
+        names = ["-".join(one[-length:]) if name in twice else name for name, one in zip(names, parts, strict=True)]
+    for path, name in zip(paths, names, strict=True):
+        if names.count(name) > 1:
+            raise Usage(f"{path} is given twice", hint="name each ledger once")
+    return dict(zip(names, paths, strict=True))
 
 
 def check_currency(code: str | None) -> None:
@@ -126,10 +172,15 @@ def check_currency(code: str | None) -> None:
 
 
 def open_ledger(ctx: typer.Context) -> "Ledger":
-    """Open the ledger meant; what it has to warn of is printed on stderr when the command ends."""
+    """Open the ledger meant; see `open_ledger_at`."""
+    return open_ledger_at(ctx, ledger_path(ctx))
+
+
+def open_ledger_at(ctx: typer.Context, path: Path) -> "Ledger":
+    """Open the ledger in a folder; what it has to warn of is printed on stderr when the command ends."""
     from ledger.book import Ledger
 
-    ledger = Ledger.open(ledger_path(ctx))
+    ledger = Ledger.open(path)
     ctx.call_on_close(lambda: _warn(ledger.warnings))
     return ledger
 

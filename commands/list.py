@@ -37,7 +37,11 @@ MAIN = (
 )
 """What csv, json and the like give of an order; `sql` gives the rest."""
 
+LEDGER = "ledger"
+"""The column that answers about several ledgers have."""
+
 FOR_EYES = {
+    LEDGER: "VARCHAR",
     "order_id": "VARCHAR",
     "placed": "DATE",
     "seller": "VARCHAR",
@@ -98,7 +102,7 @@ def command(
         "until": reading.naive(clock.parse(until, zone, moment.now)) if until else None,
         "archived": archived,
     }
-    with reading.relations(ctx, moment) as relations:
+    with reading.of_ledgers(ctx, moment) as relations:
         found = orders(relations, chosen, sort=sort, limit=limit)
         show(target, found, note=_not_shown(relations, chosen) if target.format == "table" else "")
 
@@ -106,8 +110,9 @@ def command(
 def show(target: output.Target, found: "Result", *, note: str) -> None:
     """Print orders: all main columns, or the few that a person reads, with a note at the end."""
     if target.format == "table":
-        batches = _for_eyes(target, found)
-        render.table(target, list(FOR_EYES), list(FOR_EYES.values()), batches, optional=OPTIONAL, note=note)
+        columns = {name: FOR_EYES[name] for name in FOR_EYES if name != LEDGER or name in found.columns}
+        batches = _for_eyes(target, found, list(columns))
+        render.table(target, list(columns), list(columns.values()), batches, optional=OPTIONAL, note=note)
     else:
         render.result(target, found)
 
@@ -138,21 +143,21 @@ def _not_shown(relations: "Relations", chosen: dict[str, Any]) -> str:
     return f"{count:,} archived order{'' if count == 1 else 's'} not shown: --archived" if count else ""
 
 
-def _for_eyes(target: output.Target, found: "Result") -> Iterator[Sequence[render.Row]]:
+def _for_eyes(target: output.Target, found: "Result", columns: Sequence[str]) -> Iterator[Sequence[render.Row]]:
     for at in range(0, len(found.rows), render.BATCH):
-        yield [_row(target, dict(zip(MAIN, row, strict=True))) for row in found.rows[at : at + render.BATCH]]
+        shown = (
+            _shown(target, dict(zip(found.columns, row, strict=True))) for row in found.rows[at : at + render.BATCH]
+        )
+        yield [[cells[name] for name in columns] for cells in shown]
 
 
-def _row(target: output.Target, order: dict[str, Any]) -> render.Row:
+def _shown(target: output.Target, order: dict[str, Any]) -> dict[str, Any]:
+    """Give the cells that a person reads."""
     status = order["status"]
     if status == "closed":
         status += f": {order['closure_reason']}"
-    return (
-        order["order_id"],
-        render.short_instant(order["placed_at"].replace(tzinfo=UTC), target.tz)[:10],
-        order["seller"],
-        order["title"],
-        f"{render.amount(order['amount'], order['currency'])} {order['currency']}",
-        status,
-        order["money_went_to"],
-    )
+    return order | {
+        "placed": render.short_instant(order["placed_at"].replace(tzinfo=UTC), target.tz)[:10],
+        "amount": f"{render.amount(order['amount'], order['currency'])} {order['currency']}",
+        "status": status,
+    }

@@ -78,9 +78,12 @@ app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=Fal
 @app.callback()
 def orderledger(
     ledger: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            "--ledger", metavar="DIR", help="ledger folder; else $ORDERLEDGER, else the nearest .orderledger/"
+            "--ledger",
+            metavar="DIR",
+            help="ledger folder; else $ORDERLEDGER, else the nearest .orderledger/; "
+            "list, money, audit and sql read several together",
         ),
     ] = None,
 ) -> None:

@@ -47,7 +47,7 @@ def command(
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
-    with reading.relations(ctx, moment) as relations:
+    with reading.of_ledgers(ctx, moment) as relations:
         answer = _ask(relations, by)
         note = balance(answer) if by == "account" else ""
         render.result(target, answer, optional=("orders", "refund_pending"), note=note)

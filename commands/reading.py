@@ -24,14 +24,55 @@ _REPEAT_SECONDS = 0.05
 
 
 @contextmanager
-def relations(
-    ctx: typer.Context, moment: "Moment", *, memory: str = context.MEMORY, timeout: float | None = None
-) -> "Iterator[Relations]":
+def relations(ctx: typer.Context, moment: "Moment") -> "Iterator[Relations]":
     """Open the relations as of a moment; where the log is damaged they end before it, and Damaged comes last."""
+    with of_ledger(context.open_ledger(ctx), moment) as found:
+        yield found
+
+
+@contextmanager
+def of_ledgers(
+    ctx: typer.Context,
+    moment: "Moment",
+    *,
+    apart: bool = False,
+    memory: str = context.MEMORY,
+    timeout: float | None = None,
+) -> "Iterator[Relations]":
+    """Open the relations of all ledgers that are meant; of several, `apart` gives them a column `ledger`."""
     if timeout is not None and math.isnan(timeout):
         raise Usage("nan is no time", hint="give seconds, such as --timeout 30")
-    with of_ledger(context.open_ledger(ctx), moment, memory=memory, timeout=timeout) as found:
-        yield found
+    ledgers = {name: context.open_ledger_at(ctx, path) for name, path in context.ledger_paths(ctx).items()}
+    _check_distinct(ledgers)
+    if len(ledgers) == 1:
+        [ledger] = ledgers.values()
+        with of_ledger(ledger, moment, memory=memory, timeout=timeout) as found:
+            yield found
+        return
+    from queries.engine import open_sources
+    from queries.sources import Source
+
+    sources = [
+        Source(ledger.store.snapshot(), name=name, cache=ledger.path / "cache", first_damage=ledger.store.first_damage)
+        for name, ledger in ledgers.items()
+    ]
+    scratch = next(iter(ledgers.values())).path / "cache"
+    with (
+        open_sources(sources, moment, scratch=scratch, apart=apart, memory=memory, timeout=timeout) as opened,
+        _stopped_by_signals(opened),
+    ):
+        yield opened
+    if opened.damage is not None:
+        raise opened.damage
+
+
+def _check_distinct(ledgers: "dict[str, Ledger]") -> None:
+    """Refuse one ledger that is given twice, as a copy in another place is too: its orders would count twice."""
+    names: dict[str, str] = {}
+    for name, ledger in ledgers.items():
+        other = names.setdefault(ledger.config.id, name)
+        if other != name:
+            raise Usage(f"{other} and {name} are the same ledger", why=f"both have the id {ledger.config.id}")
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def command(
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
-    with reading.relations(ctx, moment, memory=memory, timeout=timeout) as relations:
+    with reading.of_ledgers(ctx, moment, apart=True, memory=memory, timeout=timeout) as relations:
         render.result(target, relations.run_sandboxed(text, given))
 
 

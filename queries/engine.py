@@ -34,14 +34,23 @@ class Relations:
     """The public relations of one moment, as long as they are open."""
 
     def __init__(
-        self, sources: Sequence[Source], moment: Moment, *, private: Path, memory: str, timeout: float | None
+        self,
+        sources: Sequence[Source],
+        moment: Moment,
+        *,
+        apart: bool,
+        private: Path,
+        memory: str,
+        timeout: float | None,
     ) -> None:
         self._sources = sources
+        self._apart = apart
         self._moment = moment
         self._private = private
         self._memory = memory
         self._timeout = timeout
         self._con, self._log = self._open()
+        self._checked = len(sources) == 1
 
     @property
     def damage(self) -> Damaged | None:
@@ -63,7 +72,7 @@ class Relations:
         def answer() -> Result:
             given = sandbox.plain(params)
             self._log.serve(sql, given)
-            return _result(self._con.execute(sql, given))
+            return self._told(_result(self._con.execute(sql, given)))
 
         self._project(sql)
         return self._answer(answer)
@@ -83,7 +92,7 @@ class Relations:
             select = sandbox.decimals_as_text(select)
             self._log.serve(select.sql, select.params)
             found = self._con.execute(select.sql, select.params).fetchall()
-            return Result(select.columns, select.types, found)
+            return self._told(Result(select.columns, select.types, found))
 
         self._project(sql)
         try:
@@ -95,6 +104,7 @@ class Relations:
         """Ask, and where the log cannot be read ask again what comes before the damage."""
         try:
             with sandbox.limits(self._con, self._timeout):
+                self._check()
                 return ask()
         except duckdb.Error as error:
             if not any(source.end_before(error) for source in self._sources):
@@ -103,6 +113,21 @@ class Relations:
         self._con, self._log = self._open()
         with sandbox.limits(self._con, self._timeout):
             return ask()
+
+    def _check(self) -> None:
+        """See once that each of several ledgers is there as a whole."""
+        if not self._checked:
+            self._log.check_seqs({source.name for source in self._sources if source.damage is None})
+            self._checked = True
+
+    def _told(self, found: Result) -> Result:
+        """An answer about several ledgers, whose orders bear their ledgers' names, with those in a column."""
+        if len(self._sources) == 1 or self._apart or relations.ORDER not in found.columns:
+            return found
+        at = found.columns.index(relations.ORDER)
+        rows = [(*row[:at], *_apart(row[at]), *row[at + 1 :]) for row in found.rows]
+        columns = [*found.columns[:at], "ledger", *found.columns[at:]]
+        return Result(columns, [*found.types[:at], "VARCHAR", *found.types[at:]], rows)
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log]:
         """A locked connection with all relations, and its log."""
@@ -122,7 +147,10 @@ class Relations:
         try:
             with sandbox.limits(con, None):
                 log = Log(con, parts, nothing)
-                relations.create(con, self._moment)
+                if self._apart:
+                    relations.create_apart(con, self._moment)
+                else:
+                    relations.create(con, self._moment)
             sandbox.lock(con)
         except BaseException:
             con.close()
@@ -164,15 +192,42 @@ def open_relations(
     find.
     """
     source = Source(snapshot, cache=copies, first_damage=first_damage)
+    with open_sources([source], moment, scratch=scratch, memory=memory, timeout=timeout) as opened:
+        yield opened
+
+
+@contextmanager
+def open_sources(
+    sources: Sequence[Source],
+    moment: Moment,
+    *,
+    scratch: Path,
+    apart: bool = False,
+    memory: str = "2GiB",
+    timeout: float | None = None,
+) -> Iterator[Relations]:
+    """Open the relations over one ledger or several; see `open_relations`.
+
+    Of several, an order has its ledger's name in front, such as `eu/8123456789012345`, so that each is one order; in
+    answers that stands in a column `ledger`. With `apart` the relations themselves have that column.
+    """
     private = _private_folder(scratch)
     try:
-        opened = Relations([source], moment, private=private, memory=memory, timeout=timeout)
+        opened = Relations(sources, moment, apart=apart, private=private, memory=memory, timeout=timeout)
         try:
             yield opened
         finally:
             opened.close()
     finally:
         shutil.rmtree(private, ignore_errors=True)
+
+
+def _apart(order_id: str | None) -> tuple[str | None, str | None]:
+    """The name of an order's ledger, and its own number."""
+    if order_id is None:
+        return None, None
+    ledger, _, number = order_id.partition("/")
+    return ledger, number
 
 
 def _result(con: duckdb.DuckDBPyConnection) -> Result:

@@ -5,7 +5,7 @@ segments again and again gets the columns that it needs of them from a table ins
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -13,6 +13,7 @@ import duckdb
 from msgspec import inspect
 
 from ledger.disk import LINE_BYTES_MAX
+from ledger.errors import Damaged
 from ledger.events import TYPES, Amount, Recorded
 from queries.sandbox import identifier, literal
 
@@ -120,6 +121,26 @@ class Log:
         define(self._con, young, old)
         if self._touching:
             touch(self._con, self._parts[0].copies)
+
+    def check_seqs(self, ledgers: Collection[str]) -> None:
+        """Damaged where the lines of one of these ledgers are not seq 1, 2, 3 …, each once."""
+        for part in self._parts:
+            rows = _union(
+                f"SELECT seq FROM {source}"  # noqa: S608
+                for source in (
+                    *([read_lines(part.lines)] if part.lines else []),
+                    *([read_parquet(part.copies)] if part.copies else []),
+                )
+            )
+            if rows and part.ledger in ledgers:
+                sql = f"SELECT count(*), min(seq), max(seq), sum(seq) FROM ({rows})"  # noqa: S608
+                [(count, first, last, total)] = self._con.execute(sql).fetchall()
+                if (first, last, total) != (1, count, count * (count + 1) // 2) and count:
+                    raise Damaged(
+                        f"lines of the ledger {part.ledger} are missing, or there twice",
+                        why=f"it has {count} lines with seq {first} to {last}",
+                        hint="`orderledger verify` tells which",
+                    )
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:

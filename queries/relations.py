@@ -42,6 +42,12 @@ USES = {
 """Which of them each public relation reads."""
 
 
+ORDER = "order_id"
+LEDGER_OF = f"split_part({ORDER}, '/', 1)"
+NUMBER_OF = f"substr({ORDER}, strpos({ORDER}, '/') + 1)"
+"""What an order that bears its ledger's name is made of."""
+
+
 def view_sql(name: str) -> str:
     """The text of a public relation."""
     return _text(f"views/{name}.sql")
@@ -57,6 +63,20 @@ def create(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
             con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
 
 
+def create_apart(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
+    """Make every relation of several ledgers with a column `ledger`, and the orders' own numbers beside it."""
+    con.execute("CREATE SCHEMA named")
+    con.execute("SET search_path = 'named'")
+    create(con, moment)
+    for name in PROJECTED:  # those of another schema would find the events of this one
+        con.execute(f"CREATE OR REPLACE VIEW {name} AS {_with_events('named.events', name)}")
+    for name in ("clock", *VIEWS):
+        columns = [column for column, *_ in con.execute(f"DESCRIBE {name}").fetchall()]
+        told = f"{LEDGER_OF} AS ledger, * REPLACE ({NUMBER_OF} AS {ORDER})" if ORDER in columns else "*"
+        con.execute(f"CREATE VIEW main.{name} AS SELECT {told} FROM named.{name}")  # noqa: S608 - names of our own
+    con.execute("SET search_path = 'main'")
+
+
 def create_events(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
     """Make what all others are made of: the rules, the relation `clock`, the events."""
     _create_rules(con, moment)
@@ -70,11 +90,16 @@ def define(con: duckdb.DuckDBPyConnection, name: str, kept: Path | None) -> None
     sql = _text(PROJECTED[name])
     if kept is not None:
         sql = (
-            f"WITH events AS (SELECT * FROM internal.touched_events) SELECT * FROM ({sql}\n) "  # noqa: S608
+            f"{_with_events('internal.touched_events', name)} "  # noqa: S608
             f"UNION ALL SELECT kept.* FROM {read_parquet([kept])} AS kept "
             "ANTI JOIN internal.touched AS touched ON touched.order_id = kept.order_id"
         )
     con.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+
+def _with_events(events: str, name: str) -> str:
+    """The rows of a projected relation of other events than usual."""
+    return f"WITH events AS (SELECT * FROM {events}) SELECT * FROM ({_text(PROJECTED[name])}\n)"  # noqa: S608
 
 
 def definition(name: str) -> str:

@@ -41,7 +41,7 @@ class Source:
         self.cache = cache
         self.damage = snapshot.damage
         self.copies: Copies = {}
-        self._name = name
+        self.name = name
         self._first_damage = first_damage
         self._part = Part(name, (), ())
 
@@ -55,7 +55,7 @@ class Source:
         lines = [sandbox.plain_path(file.path, private) for file in self.snapshot.sealed if file not in copies]
         lines += [_copy(file, private) for file in self.snapshot.files[-1:] if file.size]
         self.copies = copies
-        self._part = Part(self._name, lines, [sandbox.plain_path(copy, private) for copy in copies.values()])
+        self._part = Part(self.name, lines, [sandbox.plain_path(copy, private) for copy in copies.values()])
         return self._part
 
     def end_before(self, error: duckdb.Error) -> bool:
@@ -70,7 +70,7 @@ class Source:
         found = self._first_damage() if self._first_damage else None
         if found is None:
             raise Damaged("the log cannot be read", why=sandbox.one_line(error), hint=hint) from error
-        where = f" of {self._name}" if self._name else ""
+        where = f" of {self.name}" if self.name else ""
         what = f"the log{where} is damaged: {found.file.path.name}, line {found.line} (seq {found.seq})"
         self.damage = Damaged(what, why=f"{found.problem}; the answer is from what comes before it", hint=hint)
         self.snapshot = Snapshot((*self.snapshot.files[: found.ordinal], found.file))
