@@ -16,6 +16,7 @@ from benchmarks.generate import facts as generated
 from commands.main import run
 from ledger import errors
 from ledger.formats.facts import parse
+from queries.catalog import audits
 from queries.engine import Relations, open_sources
 from queries.moment import Moment
 from queries.relations import VIEWS
@@ -64,6 +65,30 @@ def test_a_relation_of_orders_has_what_it_has_of_each_ledger_alone(tmp_path: Pat
                     found = alone.run(f"SELECT * FROM {view}", {}).rows
                     due.update(repr((*row[:at], source.name, *row[at:])) for row in found)
             assert rows(together, view) == due, view
+
+
+ACROSS_ORDERS = {"bait-prices", "exposed-orders", "security-closures"}
+"""Audits that hold an order against others of its seller, wherever these are."""
+
+
+def test_an_audit_of_orders_says_of_each_what_it_says_of_its_ledger_alone(tmp_path: Path) -> None:
+    every, asked = sources(tmp_path), 0
+    with opened(tmp_path, every, apart=False) as together:
+        alone = [Source(source.snapshot) for source in every]
+        for audit in audits().values():
+            if audit.name in ACROSS_ORDERS or "order_id" not in [column.name for column in audit.columns]:
+                continue
+            values = {param.name: param.default for param in audit.params}
+            answer = together.run_sandboxed(audit.sql, values)
+            at = answer.columns.index("ledger")
+            due: Counter[str] = Counter()
+            for source, name in zip(alone, NAMES, strict=True):
+                with opened(tmp_path, [source], apart=False) as found:
+                    rows = found.run_sandboxed(audit.sql, values).rows
+                    due.update(repr((*row[:at], name, *row[at:])) for row in rows)
+            assert Counter(map(repr, answer.rows)) == due, audit.name
+            asked += bool(due)
+    assert asked > 8
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 WITH flagged AS (
     SELECT DISTINCT events.tracking, 'check-digit' AS problem, events.order_id
     FROM oddities
-    INNER JOIN events ON events.seq = oddities.seq
+    INNER JOIN events ON events.order_id = oddities.order_id AND events.seq = oddities.seq
     WHERE oddities.flag = 'tracking-check-digit'
 ),
 several AS (

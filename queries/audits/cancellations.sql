@@ -24,7 +24,7 @@ answers AS (
             ELSE 'closed'
         END AS outcome
     FROM live
-    LEFT JOIN closures ON closures.seq = live.seq
+    LEFT JOIN closures ON closures.order_id = live.order_id AND closures.seq = live.seq
     WHERE live.type IN ('cancel-accepted', 'cancel-declined', 'shipped') OR closures.seq IS NOT NULL
 ),
 -- As with every timer: what came after the request, or was recorded before it and did not happen earlier.

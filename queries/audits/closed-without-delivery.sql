@@ -5,4 +5,4 @@
 SELECT order_id, seller, reason, closed_at, money_went_to
 FROM closures
 WHERE NOT delivered AND ($since IS NULL OR closed_at >= $since)
-ORDER BY closed_at, seq
+ORDER BY closed_at, seq, order_id

@@ -4,4 +4,4 @@
 SELECT order_id, seller, closed_at, to_seller, currency
 FROM closures
 WHERE reason = 'confirmed' AND NOT delivered
-ORDER BY closed_at, seq
+ORDER BY closed_at, seq, order_id

@@ -5,7 +5,7 @@
 WITH freezes AS (
     SELECT events.order_id, arg_max(events.type, events.version) AS last_type
     FROM events
-    LEFT JOIN closures ON closures.seq = events.seq
+    LEFT JOIN closures ON closures.order_id = events.order_id AND closures.seq = events.seq
     WHERE events.retracted_by IS NULL AND (events.type IN ('frozen', 'unfrozen') OR closures.seq IS NOT NULL)
     GROUP BY events.order_id
 ),

@@ -6,4 +6,4 @@
 SELECT order_id, seller, reason, closed_at, currency, to_seller
 FROM closures
 WHERE to_seller > 0 AND NOT delivered AND ($since IS NULL OR closed_at >= $since)
-ORDER BY closed_at, seq
+ORDER BY closed_at, seq, order_id

@@ -10,4 +10,4 @@ WHERE
     to_buyer > 0
     AND ($since IS NULL OR closed_at >= $since)
     AND ($reason IS NULL OR reason = $reason)
-ORDER BY closed_at, seq
+ORDER BY closed_at, seq, order_id

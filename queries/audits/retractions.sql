@@ -10,6 +10,7 @@ SELECT
     retractions.actor,
     retractions.why
 FROM events
-INNER JOIN events AS retractions ON retractions.seq = events.retracted_by
+INNER JOIN events AS retractions
+    ON retractions.order_id = events.order_id AND retractions.seq = events.retracted_by
 WHERE $since IS NULL OR retractions.occurred_at >= $since
 ORDER BY retractions.occurred_at, events.order_id, events.version

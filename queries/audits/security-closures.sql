@@ -15,4 +15,4 @@ SELECT
 FROM closures
 INNER JOIN sellers ON sellers.seller = closures.seller
 WHERE closures.reason = 'security' AND ($since IS NULL OR closures.closed_at >= $since)
-ORDER BY closures.closed_at, closures.seq
+ORDER BY closures.closed_at, closures.seq, closures.order_id

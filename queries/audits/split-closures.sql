@@ -6,4 +6,4 @@
 SELECT order_id, seller, reason, closed_at, currency, to_buyer, to_seller
 FROM closures
 WHERE to_buyer > 0 AND to_seller > 0 AND ($since IS NULL OR closed_at >= $since)
-ORDER BY closed_at, seq
+ORDER BY closed_at, seq, order_id

@@ -5,4 +5,4 @@ SELECT closures.order_id, closures.seller, closures.closed_at, closures.currency
 FROM closures
 INNER JOIN orders ON orders.order_id = closures.order_id
 WHERE closures.reason = 'unknown'
-ORDER BY closures.closed_at, closures.seq
+ORDER BY closures.closed_at, closures.seq, closures.order_id
