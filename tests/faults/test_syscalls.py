@@ -3,6 +3,7 @@
 The short form tries a seeded sample of them, the long one all.
 """
 
+import compileall
 import json
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from benchmarks import kill
 from tests.faults import LONG, SEED, tracing
 from tests.faults.checking import NOW, Watch, badly_said, fact_of, ids_of, made, opened
 from tests.faults.tracing import Call, Fault
-from tests.running import Answer
+from tests.running import ROOT, Answer
 
 SAMPLE = 8
 """So many faults of each command are tried in the short form."""
@@ -28,6 +29,13 @@ KILLED = -9
 
 REFUSED = tracing.refusal()
 pytestmark = pytest.mark.skipif(bool(REFUSED), reason=REFUSED)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    """Compile every module, so that a command opens the same files each time, whatever other tests compile meanwhile."""
+    for room in ("commands", "ledger", "queries"):
+        compileall.compile_dir(ROOT / room, quiet=2)
 
 
 class Scene(NamedTuple):
