@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(bool(REFUSED), reason=REFUSED)
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled() -> None:
-    """Compile every module, so that a command opens the same files each time, whatever other tests compile meanwhile."""
+    """Compile every module: what other tests compile meanwhile would change which files a command opens."""
     for room in ("commands", "ledger", "queries"):
         compileall.compile_dir(ROOT / room, quiet=2)
 
