@@ -114,53 +114,59 @@ def ledger_path(ctx: typer.Context) -> Path:
 
 def given_path(ctx: typer.Context) -> Path | None:
     """Give the ledger folder named by `--ledger` or `$ORDERLEDGER`, if any; Usage where several are."""
-    given = _given_paths(ctx)
+    given = _given(ctx)
     if len(given) > 1:
         raise Usage(
             f"`{ctx.info_name}` reads one ledger, and --ledger names {len(given)}",
             hint="list, money, audit and sql read several together",
         )
-    return given[0] if given else None
+    return Path(given[0]) if given else None
 
 
-def ledger_paths(ctx: typer.Context) -> dict[str, Path]:
-    """Give the ledgers meant by name: those of every `--ledger`, and of one that is a pattern the folders that fit."""
-    given = _given_paths(ctx)
-    if not given:
-        return _named([ledger_path(ctx)])
-    found = []
-    for path in given:
-        if path.exists() or not _PATTERN & set(str(path)):
-            found.append(path)
+def ledger_places(ctx: typer.Context) -> dict[str, str]:
+    """Give the ledgers meant by name: the folder or URL of every `--ledger`, and all that fit one with a pattern."""
+    from ledger.shipment import MANIFEST
+
+    found: list[str] = []
+    for given in _given(ctx):
+        if not _PATTERN & set(given) or Path(given).exists():
+            found.append(given)
             continue
-        fitting = [Path(one) for one in sorted(glob.glob(str(path))) if Path(one, "ledger.toml").exists()]
-        if not fitting:
-            raise Damaged("no ledger found", why=f"none fits the pattern {path}", hint="is it quoted for the shell?")
-        found += fitting
-    return _named(found)
+        if "://" in given:
+            from queries.places import fitting
+
+            fit = fitting(given)
+        else:
+            marks = ("ledger.toml", MANIFEST)
+            fit = [one for one in sorted(glob.glob(given)) if any(Path(one, mark).exists() for mark in marks)]
+        if not fit:
+            raise Damaged("no ledger found", why=f"none fits the pattern {given}", hint="is it quoted for the shell?")
+        found += fit
+    return _named(found or [str(ledger_path(ctx))])
 
 
 _PATTERN = frozenset("*?[")
 
 
-def _given_paths(ctx: typer.Context) -> list[Path]:
+def _given(ctx: typer.Context) -> list[str]:
     given = ctx.find_root().params.get("ledger")
     if not given and os.environ.get("ORDERLEDGER"):
         given = [os.environ["ORDERLEDGER"]]
-    return [Path(one) for one in given or ()]
+    return [str(one) for one in given or ()]
 
 
-def _named(paths: list[Path]) -> dict[str, Path]:
+def _named(places: list[str]) -> dict[str, str]:
     """Name ledgers by their folders: the last part of the path, or as many more as tell each from the others."""
-    parts = [[part for part in path.absolute().parts[1:] if part != FOLDER] or [path.name] for path in paths]
+    absolute = [place if "://" in place else os.path.abspath(place) for place in places]
+    parts = [[part for part in path.split("/") if part not in ("", FOLDER)] for path in absolute]
     names = ["-".join(one[-1:]) for one in parts]
     for length in range(2, max(map(len, parts)) + 1):
         twice = {name for name in names if names.count(name) > 1}
         names = ["-".join(one[-length:]) if name in twice else name for name, one in zip(names, parts, strict=True)]
-    for path, name in zip(paths, names, strict=True):
+    for place, name in zip(places, names, strict=True):
         if names.count(name) > 1:
-            raise Usage(f"{path} is given twice", hint="name each ledger once")
-    return dict(zip(names, paths, strict=True))
+            raise Usage(f"{place} is given twice", hint="name each ledger once")
+    return dict(zip(names, places, strict=True))
 
 
 def check_currency(code: str | None) -> None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -42,6 +41,7 @@ VERBS = (
     "keygen",
     "repair",
     "rebuild",
+    "ship",
     "demo",
 )
 """Every command, in the order of the help. `import` lives in `commands/import_.py`, the others in their own name."""
@@ -78,7 +78,7 @@ app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=Fal
 @app.callback()
 def orderledger(
     ledger: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--ledger",
             metavar="DIR",

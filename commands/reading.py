@@ -4,20 +4,22 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from commands import context
-from ledger.errors import Usage
+from ledger.errors import Damaged, Usage
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
     from queries.engine import Relations
     from queries.moment import Moment
+    from queries.sources import Source
 
 _REPEAT_SECONDS = 0.05
 """An interrupt that comes between two statements is lost, so it is repeated."""
@@ -42,23 +44,22 @@ def of_ledgers(
     """Open the relations of all ledgers that are meant; of several, `apart` gives them a column `ledger`."""
     if timeout is not None and math.isnan(timeout):
         raise Usage("nan is no time", hint="give seconds, such as --timeout 30")
-    ledgers = {name: context.open_ledger_at(ctx, path) for name, path in context.ledger_paths(ctx).items()}
-    _check_distinct(ledgers)
-    if len(ledgers) == 1:
-        [ledger] = ledgers.values()
-        with of_ledger(ledger, moment, memory=memory, timeout=timeout) as found:
-            yield found
-        return
+    places = context.ledger_places(ctx)
+    if len(places) == 1:
+        [place] = places.values()
+        if not is_shipped(place):
+            with of_ledger(context.open_ledger_at(ctx, Path(place)), moment, memory=memory, timeout=timeout) as found:
+                yield found
+            return
+        places = {"": place}
     from queries.engine import open_sources
-    from queries.sources import Source
 
-    sources = [
-        Source(ledger.store.snapshot(), name=name, cache=ledger.path / "cache", first_damage=ledger.store.first_damage)
-        for name, ledger in ledgers.items()
-    ]
-    scratch = next(iter(ledgers.values())).path / "cache"
+    sources = [_source(ctx, name, place) for name, place in places.items()]
+    _check_distinct(sources)
     with (
-        open_sources(sources, moment, scratch=scratch, apart=apart, memory=memory, timeout=timeout) as opened,
+        open_sources(
+            sources, moment, scratch=kept_folder(), apart=apart and len(sources) > 1, memory=memory, timeout=timeout
+        ) as opened,
         _stopped_by_signals(opened),
     ):
         yield opened
@@ -66,13 +67,46 @@ def of_ledgers(
         raise opened.damage
 
 
-def _check_distinct(ledgers: "dict[str, Ledger]") -> None:
+def is_shipped(place: str) -> bool:
+    """Whether a ledger is one that was shipped to a place, and none that is written there."""
+    from ledger.shipment import MANIFEST
+
+    return "://" in place or Path(place, MANIFEST).exists()
+
+
+def kept_folder() -> Path:
+    """Give the folder where files of shipped ledgers are kept, once they were fetched."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orderledger"
+
+
+def _source(ctx: typer.Context, name: str, place: str) -> "Source":
+    from queries.sources import Shipped, Source
+
+    if is_shipped(place):
+        from queries.places import Place
+
+        there = Place(place)
+        shipment = there.manifest()
+        if shipment is None:
+            raise Damaged("no ledger found", why=f"nothing was shipped to {place}", hint="`orderledger ship` does that")
+        return Shipped(there, shipment, name=name, kept=kept_folder())
+    ledger = context.open_ledger_at(ctx, Path(place))
+    return Source(
+        ledger.store.snapshot(),
+        name=name,
+        ledger=ledger.config.id,
+        cache=ledger.path / "cache",
+        first_damage=ledger.store.first_damage,
+    )
+
+
+def _check_distinct(sources: "Sequence[Source]") -> None:
     """Refuse one ledger that is given twice, as a copy in another place is too: its orders would count twice."""
     names: dict[str, str] = {}
-    for name, ledger in ledgers.items():
-        other = names.setdefault(ledger.config.id, name)
-        if other != name:
-            raise Usage(f"{other} and {name} are the same ledger", why=f"both have the id {ledger.config.id}")
+    for source in sources:
+        other = names.setdefault(source.ledger, source.name)
+        if other != source.name:
+            raise Usage(f"{other} and {source.name} are the same ledger", why=f"both have the id {source.ledger}")
 
 
 @contextmanager

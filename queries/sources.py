@@ -8,15 +8,21 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from ledger.disk import LogFile
 from ledger.errors import Damaged
 from ledger.segments import Damage, Snapshot
+from ledger.shipment import Shipment, digest
+from ledger.shipment import Shipped as ShippedFile
 from queries import columnar, sandbox
 from queries.columnar import Copies
 from queries.log import Part
+
+if TYPE_CHECKING:
+    from queries.places import Place
 
 _COPY_BYTES = 1024 * 1024
 
@@ -24,9 +30,10 @@ _COPY_BYTES = 1024 * 1024
 class Source:
     """A ledger's log as it is at one moment.
 
-    `name` is what its orders bear where several ledgers are read together, `cache` the folder of its columnar copies,
-    None for none. `first_damage` finds the first bad line when the log cannot be read; without it that is Damaged, and
-    so is a log whose damage it does not find. `damage` is set once an answer ends before a damaged line.
+    `name` is what its orders bear where several ledgers are read together, `ledger` the ledger's id, `cache` the folder
+    of its columnar copies, None for none. `first_damage` finds the first bad line when the log cannot be read; without
+    it that is Damaged, and so is a log whose damage it does not find. `damage` is set once an answer ends before a
+    damaged line.
     """
 
     def __init__(
@@ -34,6 +41,7 @@ class Source:
         snapshot: Snapshot,
         *,
         name: str = "",
+        ledger: str = "",
         cache: Path | None = None,
         first_damage: Callable[[], Damage | None] | None = None,
     ) -> None:
@@ -42,6 +50,7 @@ class Source:
         self.damage = snapshot.damage
         self.copies: Copies = {}
         self.name = name
+        self.ledger = ledger
         self._first_damage = first_damage
         self._part = Part(name, (), ())
 
@@ -75,6 +84,48 @@ class Source:
         self.damage = Damaged(what, why=f"{found.problem}; the answer is from what comes before it", hint=hint)
         self.snapshot = Snapshot((*self.snapshot.files[: found.ordinal], found.file))
         return True
+
+
+class Shipped(Source):
+    """A ledger that was shipped to a place: its columnar copies, and the lines of what has none.
+
+    They are fetched to `kept`, the folder where what was fetched before still is, and held against their SHA-256.
+    """
+
+    def __init__(self, place: "Place", shipment: Shipment, *, name: str = "", kept: Path) -> None:
+        super().__init__(Snapshot(()), name=name, ledger=shipment.ledger)
+        self._place = place
+        self._shipment = shipment
+        self._kept = kept
+
+    def files(self, private: Path, *, memory: str, timeout: float | None) -> Part:
+        """The files to be read."""
+        copied = {file.first_seq for file in self._shipment.files if file.kind == "columns"}
+        lines, columns = [], []
+        for file in self._shipment.files:
+            if file.kind == "columns":
+                columns.append(sandbox.plain_path(self._fetched(file), private))
+            elif file.kind == "lines" and file.first_seq not in copied:
+                lines.append(sandbox.plain_path(self._fetched(file), private))
+        return Part(self.name, lines, columns)
+
+    def end_before(self, error: duckdb.Error) -> bool:
+        """Whether an error is about these files, of which there are no others."""
+        return False
+
+    def _fetched(self, file: ShippedFile) -> Path:
+        path = self._kept / f"{file.sha256}{Path(file.name).suffix}"
+        if not path.exists() or digest(path, path.stat().st_size) != file.sha256:
+            self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd, name = tempfile.mkstemp(dir=self._kept)
+            os.close(fd)
+            try:
+                self._place.fetch(file, Path(name))
+                Path(name).rename(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        return path
 
 
 def _copy(file: LogFile, private: Path) -> Path:

@@ -1,0 +1,140 @@
+"""A folder anywhere that fsspec reaches: on this machine, or in an object store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from ledger import shipment
+from ledger.errors import LedgerError, StorageFailed, Usage
+from ledger.shipment import Shipment, Shipped
+
+_BLOCK_BYTES = 1 << 20
+_MANIFEST_BYTES_MAX = 64 << 20
+
+
+def is_url(text: str) -> bool:
+    """Whether a text names a place by URL, and no folder of this machine by its path."""
+    return "://" in text
+
+
+def fitting(pattern: str) -> list[str]:
+    """The shipped ledgers whose URLs fit a pattern; Usage, StorageFailed."""
+    place = Place(pattern)
+    with place.told("cannot be listed"):
+        found = place.fs.glob(f"{place.root}/{shipment.MANIFEST}")
+        return [place.fs.unstrip_protocol(str(path).rpartition("/")[0]) for path in sorted(found)]
+
+
+class Place:
+    """A folder of this URL or path; Usage where there is nothing that could reach it.
+
+    Everything raises StorageFailed where the place does not answer, or not as it should.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self.fs, self.root = url_to_fs(url)
+        except ImportError as error:
+            protocol = url.partition("://")[0]
+            raise Usage(
+                f"{url} cannot be reached",
+                why=str(error),
+                hint=f"install what reads {protocol}://, such as the extra s3",
+            ) from None
+        except ValueError as error:
+            raise Usage(
+                f"{url} is no place", why=str(error), hint="give a folder, or a URL like s3://bucket/eu"
+            ) from None
+        self.root = self.root.rstrip("/")
+        self.fs.auto_mkdir = True  # what has folders makes them; a bucket has to be there
+
+    @contextmanager
+    def told(self, what: str) -> Iterator[None]:
+        """Tell of whatever a file system raises, which is something else with each."""
+        try:
+            yield
+        except LedgerError:
+            raise
+        except Exception as error:
+            raise StorageFailed(
+                f"{self.url} {what}", why=" ".join(str(error).split()) or type(error).__name__
+            ) from error
+
+    def manifest(self) -> Shipment | None:
+        """What was shipped to this place; None for nothing; Damaged."""
+        with self.told("cannot be read"):
+            try:
+                with self.fs.open(self._path(shipment.MANIFEST), "rb") as file:
+                    content = file.read(_MANIFEST_BYTES_MAX)
+            except FileNotFoundError:
+                return None
+        return shipment.decode(content, self.url)
+
+    def put(self, path: Path, file: Shipped) -> None:
+        """Write the first bytes of a file, whole or not at all, and read them again."""
+        with self.told(f"does not take {file.name}"):
+            with path.open("rb") as source, self._writing(file.name) as target:
+                left = file.size
+                while left and (block := source.read(min(left, _BLOCK_BYTES))):
+                    target.write(block)
+                    left -= len(block)
+            if self.digest(file.name) != file.sha256:
+                raise OSError("it has other bytes there than here")
+
+    def put_manifest(self, found: Shipment) -> None:
+        """Write the manifest, in place of an older one."""
+        with self.told(f"does not take {shipment.MANIFEST}"), self._writing(shipment.MANIFEST) as target:
+            target.write(shipment.encode(found))
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of a file there, in hex."""
+        told = sha256()
+        with self.told(f"does not give {name}"), self.fs.open(self._path(name), "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                told.update(block)
+        return told.hexdigest()
+
+    def size(self, name: str) -> int | None:
+        """How many bytes a file there has; None where there is none."""
+        with self.told("cannot be read"):
+            try:
+                return int(self.fs.size(self._path(name)))
+            except FileNotFoundError:
+                return None
+
+    def remove(self, name: str) -> None:
+        """Take a file away, if it is there."""
+        with self.told(f"does not let {name} go"), suppress(FileNotFoundError):
+            self.fs.rm_file(self._path(name))
+
+    def fetch(self, file: Shipped, to: Path) -> None:
+        """Copy a file from there; StorageFailed where it has not the bytes that were shipped."""
+        told = sha256()
+        with (
+            self.told(f"does not give {file.name}"),
+            self.fs.open(self._path(file.name), "rb") as source,
+            to.open("wb") as target,
+        ):
+            while block := source.read(_BLOCK_BYTES):
+                told.update(block)
+                target.write(block)
+        if told.hexdigest() != file.sha256:
+            raise StorageFailed(
+                f"{self.url} does not give {file.name}",
+                why="it has other bytes than were shipped",
+                hint="`orderledger ship` brings it again",
+            )
+
+    def _path(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[fsspec.spec.AbstractBufferedFile]:
+        """A file to be written, which is there once it is whole."""
+        with self.fs.transaction, self.fs.open(self._path(name), "wb") as target:
+            yield target
