@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import fsspec
@@ -240,3 +241,11 @@ def test_a_place_that_cannot_be_is_told(cli: Cli, store: str, place: str, code: 
     assert (answer.code, answer.out) == (code, "")
     assert answer.err.startswith(f"error: {place} {words}")
     assert answer.err.count("\n") <= 3
+
+
+def test_a_file_that_became_shorter_has_no_digest(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"abc")
+    assert shipment.digest(path, 2) == sha256(b"ab").hexdigest()
+    with pytest.raises(OSError, match="became shorter"):
+        shipment.digest(path, 4)
