@@ -114,16 +114,17 @@ class Place:
 
     def fetch(self, file: Shipped, to: Path) -> None:
         """Copy a file from there; StorageFailed where it has not the bytes that were shipped."""
-        told = sha256()
+        told, left = sha256(), file.size
         with (
             self.told(f"does not give {file.name}"),
             self.fs.open(self._path(file.name), "rb") as source,
             to.open("wb") as target,
         ):
-            while block := source.read(_BLOCK_BYTES):
+            while left >= 0 and (block := source.read(_BLOCK_BYTES)):
+                left -= len(block)
                 told.update(block)
                 target.write(block)
-        if told.hexdigest() != file.sha256:
+        if left or told.hexdigest() != file.sha256:
             raise StorageFailed(
                 f"{self.url} does not give {file.name}",
                 why="it has other bytes than were shipped",
