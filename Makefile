@@ -16,14 +16,14 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --cov --cov-report=
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --fail-under=100
 
-# Every fault there is to try, laws on ten times the histories, many writers killed: an hour. SEED=N draws other faults.
+# Every fault there is to try, laws on ten times the histories, many writers killed: two hours. SEED=N draws other faults.
 torture: export FAULTS := long
 torture: export FAULTS_SEED := $(SEED)
 torture: $(VENV)/.installed-dev
-	$(BIN)/pytest -n auto tests/faults tests/test_laws_*.py tests/test_audit_oracle.py
+	$(BIN)/pytest -n auto --dist worksteal tests/faults tests/test_laws_*.py tests/test_audit_oracle.py
 	$(BIN)/python -m benchmarks.kill --kills 2000 --seed $(SEED)
 
 # The exports of 10,000 generated orders, read by hledger, beancount and pm4py where they are there.
