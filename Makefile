@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SEED ?= 1
 SOURCES := $(shell find ledger commands queries sample_logs -type f ! -name '*.pyc')
 
-.PHONY: bench demo exports fuzz mutants test torture
+.PHONY: bench bench-spark demo exports fuzz mutants test test-spark torture
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -30,6 +30,17 @@ torture: $(VENV)/.installed-dev
 exports: export EXPORT_EVENTS := 70000
 exports: $(VENV)/.installed-process-mining
 	$(BIN)/pytest -n 2 --dist loadfile tests/test_export_accounting.py tests/test_export_mining.py
+
+# Every audit and relation on both engines, on a cluster of this machine's own: a master, two workers, a Connect server.
+# It needs Java 17 or newer; Spark itself, half a gigabyte, is installed under build/.
+test-spark: export SPARK_HOME := $(CURDIR)/build/spark/pyspark
+test-spark: $(VENV)/.installed-spark build/spark/.installed
+	$(BIN)/pytest tests/spark
+
+# The table of docs/scale.md, DuckDB beside Spark at 1, 5 and 20 million events: an hour and 10 GB of disk.
+bench-spark: export SPARK_HOME := $(CURDIR)/build/spark/pyspark
+bench-spark: $(VENV)/.installed-spark build/spark/.installed
+	$(BIN)/python -m benchmarks.scale --write
 
 # Foreign bytes guided by coverage, each entry of them for its share of SECONDS=60; what breaks one is in build/fuzzing.
 # It needs atheris, so CPython 3.11 to 3.13 on Linux and x86_64; elsewhere it says so, and `make test` has a short form.
@@ -65,6 +76,14 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 
 $(VENV)/.installed-process-mining: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,process-mining]'
+	@touch $@
+
+$(VENV)/.installed-spark: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,spark]'
+	@touch $@
+
+build/spark/.installed: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/spark 'pyspark==4.2.*'
 	@touch $@
 
 $(VENV)/.installed-mutation: $(VENV)/.installed-dev

@@ -32,6 +32,8 @@ COMMON: dict[str, Any] = {
     "no_color": context.NoColor,
     "timeout": context.Timeout,
     "memory": context.Memory,
+    "engine": context.Engine,
+    "connect": context.Connect,
 }
 RESERVED = ("help", "ledger", "audits", "output", *COMMON)
 """Names that no parameter of an audit may have."""
@@ -96,6 +98,8 @@ def catalogue(
     no_color: context.NoColor = False,
     timeout: context.Timeout = None,
     memory: context.Memory = context.MEMORY,
+    engine: context.Engine = "duckdb",
+    connect: context.Connect = None,
 ) -> None:
     """Answer a question by its name; without one, list the questions.
 
@@ -176,6 +180,8 @@ def _answer(
     no_color: bool | None,
     timeout: float | None,
     memory: str | None,
+    engine: str | None,
+    connect: str | None,
 ) -> None:
     """Print the answer; an audit runs in the sandbox, whoever wrote it, and one of the user's own for a time only."""
     zone = clock.zone(tz or "UTC")
@@ -185,7 +191,13 @@ def _answer(
     if audit.packaged:
         _check_reason(values.get("reason"))
     limit = None if audit.packaged else context.TIMEOUT_SECONDS
-    with reading.of_ledgers(ctx, moment, memory=memory or context.MEMORY, timeout=timeout or limit) as relations:
+    with reading.of_ledgers(
+        ctx,
+        moment,
+        memory=memory or context.MEMORY,
+        timeout=timeout or limit,
+        cluster=context.cluster(engine, connect),
+    ) as relations:
         try:
             found = relations.run_sandboxed(audit.sql, values)
         except Usage as error:

@@ -57,6 +57,12 @@ Timeout = Annotated[
     typer.Option("--timeout", metavar="SECONDS", min=0.001, max=86_400, help="stop after so long, a day at most"),
 ]
 Memory = Annotated[str, typer.Option("--memory", metavar="SIZE", help="stop above it: 512MB, 2GiB")]
+Engine = Annotated[
+    Literal["duckdb", "spark"], typer.Option("--engine", help="what answers; spark reads shipped ledgers on a cluster")
+]
+Connect = Annotated[
+    str | None, typer.Option("--connect", metavar="URL", help="the Spark Connect server: sc://HOST:15002")
+]
 TIMEOUT_SECONDS = 30
 """What SQL of the user's own may take unless --timeout says otherwise."""
 MEMORY = "2GiB"
@@ -167,6 +173,15 @@ def _named(places: list[str]) -> dict[str, str]:
         if names.count(name) > 1:
             raise Usage(f"{place} is given twice", hint="name each ledger once")
     return dict(zip(names, places, strict=True))
+
+
+def cluster(engine: str | None, connect: str | None) -> str | None:
+    """Give the URL of the cluster that is to answer, if any."""
+    if engine == "spark" and not connect:
+        raise Usage("--engine spark needs a server", hint="name it with --connect sc://HOST:15002")
+    if engine != "spark" and connect:
+        raise Usage("--connect is for another engine", hint="say --engine spark")
+    return connect
 
 
 def check_currency(code: str | None) -> None:

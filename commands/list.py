@@ -11,7 +11,7 @@ from ledger.errors import Usage
 from ledger.lifecycle import STATUSES
 
 if TYPE_CHECKING:
-    from queries.engine import Relations, Result
+    from queries.engine import Answering, Result
 
 MAIN = (
     "order_id",
@@ -37,11 +37,8 @@ MAIN = (
 )
 """What csv, json and the like give of an order; `sql` gives the rest."""
 
-LEDGER = "ledger"
-"""The column that answers about several ledgers have."""
-
 FOR_EYES = {
-    LEDGER: "VARCHAR",
+    "ledger": "VARCHAR",
     "order_id": "VARCHAR",
     "placed": "DATE",
     "seller": "VARCHAR",
@@ -56,8 +53,8 @@ CHOSEN = """
     AND ($since IS NULL OR placed_at >= $since)
     AND ($until IS NULL OR placed_at <= $until)
 """
-MOST = 2**62
-"""More orders than there can be."""
+MOST = 2**31 - 1
+"""More orders than anybody lists."""
 
 OPTIONAL = ("placed", "seller", "title")
 
@@ -85,6 +82,8 @@ def command(
     now: context.Now = None,
     tz: context.Tz = "UTC",
     no_color: context.NoColor = False,
+    engine: context.Engine = "duckdb",
+    connect: context.Connect = None,
 ) -> None:
     """List the orders, by the time they were placed.
 
@@ -102,7 +101,7 @@ def command(
         "until": reading.naive(clock.parse(until, zone, moment.now)) if until else None,
         "archived": archived,
     }
-    with reading.of_ledgers(ctx, moment) as relations:
+    with reading.of_ledgers(ctx, moment, cluster=context.cluster(engine, connect)) as relations:
         found = orders(relations, chosen, sort=sort, limit=limit)
         show(target, found, note=_not_shown(relations, chosen) if target.format == "table" else "")
 
@@ -110,7 +109,7 @@ def command(
 def show(target: output.Target, found: "Result", *, note: str) -> None:
     """Print orders: all main columns, or the few that a person reads, with a note at the end."""
     if target.format == "table":
-        columns = {name: FOR_EYES[name] for name in FOR_EYES if name != LEDGER or name in found.columns}
+        columns = {name: FOR_EYES[name] for name in FOR_EYES if name != "ledger" or name in found.columns}
         batches = _for_eyes(target, found, list(columns))
         render.table(target, list(columns), list(columns.values()), batches, optional=OPTIONAL, note=note)
     else:
@@ -118,7 +117,7 @@ def show(target: output.Target, found: "Result", *, note: str) -> None:
 
 
 def orders(
-    relations: "Relations", chosen: dict[str, Any], *, sort: str = "placed_at", limit: int | None = None
+    relations: "Answering", chosen: dict[str, Any], *, sort: str = "placed_at", limit: int | None = None
 ) -> "Result":
     """Ask for the main columns of the chosen orders; Usage when there is no column to sort by."""
     empty = relations.run("SELECT * FROM orders LIMIT 0", {})
@@ -136,7 +135,7 @@ def orders(
     return relations.run(query, chosen | {"limit": MOST if limit is None else limit})
 
 
-def _not_shown(relations: "Relations", chosen: dict[str, Any]) -> str:
+def _not_shown(relations: "Answering", chosen: dict[str, Any]) -> str:
     """Say how many archived orders were chosen and are not shown."""
     query = f"SELECT count(*) FROM orders WHERE {CHOSEN} AND archived AND NOT $archived"  # noqa: S608 - the text above
     [(count,)] = relations.run(query, chosen).rows

@@ -8,7 +8,7 @@ import typer
 from commands import clock, context, output, reading, render
 
 if TYPE_CHECKING:
-    from queries.engine import Relations, Result
+    from queries.engine import Answering, Result
 
 By = Literal["account", "month", "seller"]
 
@@ -39,6 +39,8 @@ def command(
     now: context.Now = None,
     tz: context.Tz = "UTC",
     no_color: context.NoColor = False,
+    engine: context.Engine = "duckdb",
+    connect: context.Connect = None,
 ) -> None:
     """Say where the money is: with the buyer, in escrow, with the seller, on its way back.
 
@@ -47,13 +49,13 @@ def command(
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
-    with reading.of_ledgers(ctx, moment) as relations:
+    with reading.of_ledgers(ctx, moment, cluster=context.cluster(engine, connect)) as relations:
         answer = _ask(relations, by)
         note = balance(answer) if by == "account" else ""
         render.result(target, answer, optional=("orders", "refund_pending"), note=note)
 
 
-def _ask(relations: "Relations", by: By) -> "Result":
+def _ask(relations: "Answering", by: By) -> "Result":
     if by == "seller":
         return relations.run(BY_SELLER, {})
     from queries.catalog import audits

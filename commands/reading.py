@@ -17,9 +17,9 @@ from ledger.errors import Damaged, Usage
 
 if TYPE_CHECKING:
     from ledger.book import Ledger
-    from queries.engine import Relations
+    from queries.engine import Answering, Relations
     from queries.moment import Moment
-    from queries.sources import Source
+    from queries.sources import Shipped, Source
 
 _REPEAT_SECONDS = 0.05
 """An interrupt that comes between two statements is lost, so it is repeated."""
@@ -40,26 +40,36 @@ def of_ledgers(
     apart: bool = False,
     memory: str = context.MEMORY,
     timeout: float | None = None,
-) -> "Iterator[Relations]":
-    """Open the relations of all ledgers that are meant; of several, `apart` gives them a column `ledger`."""
+    cluster: str | None = None,
+) -> "Iterator[Answering]":
+    """Open the relations of all ledgers meant, here or on a cluster; `apart` gives several a column `ledger`."""
     if timeout is not None and math.isnan(timeout):
         raise Usage("nan is no time", hint="give seconds, such as --timeout 30")
     places = context.ledger_places(ctx)
+    apart = apart and len(places) > 1
     if len(places) == 1:
         [place] = places.values()
-        if not is_shipped(place):
+        if cluster is None and not is_shipped(place):
             with of_ledger(context.open_ledger_at(ctx, Path(place)), moment, memory=memory, timeout=timeout) as found:
                 yield found
             return
         places = {"": place}
+    if cluster is not None:
+        from queries.spark import open_cluster
+
+        shipped = [_shipped(name, place) for name, place in places.items()]
+        _check_distinct(shipped)
+        with open_cluster(
+            cluster, shipped, moment, scratch=kept_folder(), apart=apart, memory=memory, timeout=timeout
+        ) as there:
+            yield there
+        return
     from queries.engine import open_sources
 
     sources = [_source(ctx, name, place) for name, place in places.items()]
     _check_distinct(sources)
     with (
-        open_sources(
-            sources, moment, scratch=kept_folder(), apart=apart and len(sources) > 1, memory=memory, timeout=timeout
-        ) as opened,
+        open_sources(sources, moment, scratch=kept_folder(), apart=apart, memory=memory, timeout=timeout) as opened,
         _stopped_by_signals(opened),
     ):
         yield opened
@@ -79,17 +89,22 @@ def kept_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orderledger"
 
 
+def _shipped(name: str, place: str) -> "Shipped":
+    from queries.places import Place
+    from queries.sources import Shipped
+
+    there = Place(place)
+    shipment = there.manifest()
+    if shipment is None:
+        raise Damaged("no ledger found", why=f"nothing was shipped to {place}", hint="`orderledger ship` does that")
+    return Shipped(there, shipment, name=name, kept=kept_folder())
+
+
 def _source(ctx: typer.Context, name: str, place: str) -> "Source":
-    from queries.sources import Shipped, Source
+    from queries.sources import Source
 
     if is_shipped(place):
-        from queries.places import Place
-
-        there = Place(place)
-        shipment = there.manifest()
-        if shipment is None:
-            raise Damaged("no ledger found", why=f"nothing was shipped to {place}", hint="`orderledger ship` does that")
-        return Shipped(there, shipment, name=name, kept=kept_folder())
+        return _shipped(name, place)
     ledger = context.open_ledger_at(ctx, Path(place))
     return Source(
         ledger.store.snapshot(),

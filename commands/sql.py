@@ -30,6 +30,8 @@ def command(
     now: context.Now = None,
     tz: context.Tz = "UTC",
     no_color: context.NoColor = False,
+    engine: context.Engine = "duckdb",
+    connect: context.Connect = None,
 ) -> None:
     """Ask the public relations in SQL: one SELECT that sees no file, no network and changes nothing.
 
@@ -40,7 +42,8 @@ def command(
     zone = clock.zone(tz)
     target = output.choose(output_, to, pipe="csv", no_color=no_color, tz=zone)
     moment = context.moment(now=now, as_of=as_of, known_at=known_at, tz=zone)
-    with reading.of_ledgers(ctx, moment, apart=True, memory=memory, timeout=timeout) as relations:
+    cluster = context.cluster(engine, connect)
+    with reading.of_ledgers(ctx, moment, apart=True, memory=memory, timeout=timeout, cluster=cluster) as relations:
         render.result(target, relations.run_sandboxed(text, given))
 
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import duckdb
 
@@ -28,6 +28,16 @@ class Result(NamedTuple):
     columns: list[str]
     types: list[str]
     rows: list[tuple[Any, ...]]
+
+
+class Answering(Protocol):
+    """What answers questions to the public relations; what a command asks is answered by one engine or another."""
+
+    def run(self, sql: str, params: Params) -> Result:
+        """Answer a statement of the package's own."""
+
+    def run_sandboxed(self, sql: str, params: Params) -> Result:
+        """Answer a statement that somebody else wrote, with `$now` given; Usage unless it is one SELECT that runs."""
 
 
 class Relations:
@@ -121,13 +131,7 @@ class Relations:
             self._checked = True
 
     def _told(self, found: Result) -> Result:
-        """An answer about several ledgers, whose orders bear their ledgers' names, with those in a column."""
-        if len(self._sources) == 1 or self._apart or relations.ORDER not in found.columns:
-            return found
-        at = found.columns.index(relations.ORDER)
-        rows = [(*row[:at], *_apart(row[at]), *row[at + 1 :]) for row in found.rows]
-        columns = [*found.columns[:at], "ledger", *found.columns[at:]]
-        return Result(columns, [*found.types[:at], "VARCHAR", *found.types[at:]], rows)
+        return found if len(self._sources) == 1 or self._apart else told_apart(found)
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, Log]:
         """A locked connection with all relations, and its log."""
@@ -211,15 +215,22 @@ def open_sources(
     Of several, an order has its ledger's name in front, such as `eu/8123456789012345`, so that each is one order; in
     answers that stands in a column `ledger`. With `apart` the relations themselves have that column.
     """
-    private = _private_folder(scratch)
-    try:
+    with private_folder(scratch) as private:
         opened = Relations(sources, moment, apart=apart, private=private, memory=memory, timeout=timeout)
         try:
             yield opened
         finally:
             opened.close()
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
+
+
+def told_apart(found: Result) -> Result:
+    """An answer about several ledgers, whose orders bear their ledgers' names, with those in a column."""
+    if relations.ORDER not in found.columns:
+        return found
+    at = found.columns.index(relations.ORDER)
+    rows = [(*row[:at], *_apart(row[at]), *row[at + 1 :]) for row in found.rows]
+    columns = [*found.columns[:at], relations.LEDGER, *found.columns[at:]]
+    return Result(columns, [*found.types[:at], "VARCHAR", *found.types[at:]], rows)
 
 
 def _apart(order_id: str | None) -> tuple[str | None, str | None]:
@@ -235,8 +246,9 @@ def _result(con: duckdb.DuckDBPyConnection) -> Result:
     return Result([column[0] for column in described], [str(column[1]) for column in described], con.fetchall())
 
 
-def _private_folder(scratch: Path) -> Path:
-    """A new folder that only its owner may enter: in `scratch`, or in the system's place for such folders."""
+@contextmanager
+def private_folder(scratch: Path) -> Iterator[Path]:
+    """A new folder that only its owner may enter, while it is needed: in `scratch`, or where the system has such."""
     try:
         if scratch.is_symlink():
             raise NotADirectoryError  # what a ledger writes stays in its own folder
@@ -245,5 +257,8 @@ def _private_folder(scratch: Path) -> Path:
         leftovers.sweep(scratch, private)
     except OSError:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
-    (private / "spill").mkdir(mode=0o700)
-    return private.absolute()
+    try:
+        (private / "spill").mkdir(mode=0o700)
+        yield private.absolute()
+    finally:
+        shutil.rmtree(private, ignore_errors=True)

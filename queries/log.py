@@ -54,8 +54,10 @@ def _sql_type(kind: inspect.Type) -> str:
 FIELD_TYPES = _field_types()
 """Every field of an event with its SQL type, common fields first; made from the structs."""
 
-_EVENT = {"type": "VARCHAR"} | FIELD_TYPES
-_ENVELOPE = {
+EVENT = {"type": "VARCHAR"} | FIELD_TYPES
+"""What stands in the event of a line, with its SQL types."""
+
+ENVELOPE = {
     "seq": "BIGINT",
     "version": "BIGINT",
     "recorded_at": "TIMESTAMP",
@@ -63,10 +65,12 @@ _ENVELOPE = {
     "odd": "VARCHAR[]",
     "effective_at": "TIMESTAMP",
 }
-COLUMNS = _ENVELOPE | _EVENT
+"""What stands beside it."""
+
+COLUMNS = ENVELOPE | EVENT
 """Every column of a line with its SQL type: the envelope's, then the event's."""
 
-assert {*_ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
+assert {*ENVELOPE, "event"} == set(Recorded.__struct_fields__) - {"crc"}
 
 
 class Part(NamedTuple):
@@ -102,6 +106,9 @@ class Log:
         self._touching = False
         self._kept: frozenset[str] = frozenset()
         begin(con)
+        for part in parts:
+            if part.ledger:
+                con.execute("INSERT INTO internal.ledgers VALUES ($ledger)", {"ledger": part.ledger})
 
     def touched(self) -> None:
         """Let the statements served from now on read the orders that have lines in the files by themselves."""
@@ -109,14 +116,14 @@ class Log:
 
     def serve(self, sql: str, params: dict[str, Any]) -> None:
         """Make the relation such that this statement reads the files once, or as often as a simple one would."""
-        define(self._con, _rows(in_file, self._no_lines), NOTHING)
+        define(self._con, rows_of(in_file, self._no_lines), NOTHING)
         scans = list(_scans(self._con, sql, params))
         needed = frozenset({"seq", "order_id", "version"}).union(*scans)
         if len(scans) > 2 or (len(scans) == 2 and len(needed) <= _FEW):
             self._keep(needed)
-            young = _rows(self._in_table, "internal.kept")
+            young = rows_of(self._in_table, "internal.kept")
         else:
-            young = _union(_rows(part.named(in_file), read_lines(part.lines)) for part in self._parts if part.lines)
+            young = _union(rows_of(part.named(in_file), read_lines(part.lines)) for part in self._parts if part.lines)
         old = _union(of_copies(part.copies, part.named(identifier)) for part in self._parts if part.copies)
         define(self._con, young, old)
         if self._touching:
@@ -134,13 +141,8 @@ class Log:
             )
             if rows and part.ledger in ledgers:
                 sql = f"SELECT count(*), min(seq), max(seq), sum(seq) FROM ({rows})"  # noqa: S608
-                [(count, first, last, total)] = self._con.execute(sql).fetchall()
-                if (first, last, total) != (1, count, count * (count + 1) // 2) and count:
-                    raise Damaged(
-                        f"lines of the ledger {part.ledger} are missing, or there twice",
-                        why=f"it has {count} lines with seq {first} to {last}",
-                        hint="`orderledger verify` tells which",
-                    )
+                [found] = self._con.execute(sql).fetchall()
+                check_seqs(part.ledger, *found)
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
@@ -161,12 +163,23 @@ class Log:
         return f"CAST(error('{name} is not kept') AS {COLUMNS[name]})"
 
 
+def check_seqs(ledger: str, count: int, first: int, last: int, total: int) -> None:
+    """Damaged where the seqs of a ledger's lines, which sum to `total`, are not 1, 2, 3 … each once."""
+    if count and (first, last, total) != (1, count, count * (count + 1) // 2):
+        raise Damaged(
+            f"lines of the ledger {ledger} are missing, or there twice",
+            why=f"it has {count} lines with seq {first} to {last}",
+            hint="`orderledger verify` tells which",
+        )
+
+
 def begin(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the schema `internal` with a log of no lines."""
+    """Make the schema `internal` with a log of no lines, of no ledger."""
     con.execute("CREATE SCHEMA internal")
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in COLUMNS.items())
     con.execute(f"CREATE TABLE internal.nothing ({columns})")  # views are made faster of a table than of a file
     con.execute("CREATE TABLE internal.touched (order_id VARCHAR, begun BOOLEAN)")
+    con.execute("CREATE TABLE internal.ledgers (name VARCHAR)")
     define(con, NOTHING, NOTHING)
 
 
@@ -211,9 +224,9 @@ def _touched_log(old: str) -> str:
     )
 
 
-def _rows(column: Callable[[str], str], source: str) -> str:
+def rows_of(column: Callable[[str], str], source: str) -> str:
     """The SELECT of the relation's columns, as `column` names them in a source."""
-    fields = ", ".join(f"{column(name)} AS {identifier(name)}" for name in _EVENT)
+    fields = ", ".join(f"{column(name)} AS {identifier(name)}" for name in EVENT)
     return (
         f"SELECT {column('seq')} AS seq, {column('version')} AS version, "  # noqa: S608
         f"{column('recorded_at')} AS recorded_at, {column('status')} AS status, "
@@ -222,13 +235,13 @@ def _rows(column: Callable[[str], str], source: str) -> str:
     )
 
 
-NOTHING = _rows(identifier, "internal.nothing")
+NOTHING = rows_of(identifier, "internal.nothing")
 """The rows of an empty log."""
 
 
 def of_copies(paths: Sequence[Path], column: Callable[[str], str] = identifier) -> str:
     """The rows that columnar copies have of the log; nothing for no copies."""
-    return _rows(column, read_parquet(paths)) if paths else ""
+    return rows_of(column, read_parquet(paths)) if paths else ""
 
 
 def _union(selects: Iterable[str]) -> str:
@@ -242,12 +255,12 @@ def read_parquet(paths: Sequence[Path]) -> str:
 
 def in_file(name: str) -> str:
     """What a column of the log is called where lines are read."""
-    return identifier(name) if name in _ENVELOPE else f"event.{identifier(name)}"
+    return identifier(name) if name in ENVELOPE else f"event.{identifier(name)}"
 
 
 def read_lines(paths: Sequence[Path]) -> str:
     """The table function that reads the lines of files."""
-    event = ", ".join(f"{identifier(name)} {kind}" for name, kind in _EVENT.items())
+    event = ", ".join(f"{identifier(name)} {kind}" for name, kind in EVENT.items())
     return _read_json(paths, f"STRUCT({event})")
 
 
@@ -258,13 +271,13 @@ def sorted_lines(path: Path) -> str:
     """
     columns = ", ".join(f"{in_file(column)} AS {identifier(column)}" for column in COLUMNS)
     return (
-        f"SELECT {columns} FROM (SELECT * REPLACE (from_json(event, {literal(json.dumps(_EVENT))}) AS event) "  # noqa: S608
+        f"SELECT {columns} FROM (SELECT * REPLACE (from_json(event, {literal(json.dumps(EVENT))}) AS event) "  # noqa: S608
         f"FROM (FROM {_read_json([path], 'JSON')} ORDER BY event->>'order_id', version))"
     )
 
 
 def _read_json(paths: Sequence[Path], event: str) -> str:
-    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in (_ENVELOPE | {"event": event}).items())
+    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in (ENVELOPE | {"event": event}).items())
     return (
         f"read_json([{', '.join(literal(str(path)) for path in paths)}], format = 'newline_delimited', "
         f"compression = 'uncompressed', hive_partitioning = false, filename = false, "

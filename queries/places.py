@@ -131,6 +131,10 @@ class Place:
                 hint="`orderledger ship` brings it again",
             )
 
+    def url_of(self, file: Shipped) -> str:
+        """The URL of a file there."""
+        return str(self.fs.unstrip_protocol(self._path(file.name)))
+
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
 

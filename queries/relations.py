@@ -4,7 +4,7 @@ Most rows of the costly relations are those of orders to which nothing happened 
 only the others are made of events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from queries import sandbox
 from queries.log import NOTHING, read_parquet
 from queries.moment import Moment
 
-VIEWS = ("events", "postings", "closures", "orders", "steps", "timers", "parcels", "sellers", "oddities")
+VIEWS = ("events", "postings", "closures", "orders", "steps", "timers", "parcels", "sellers", "oddities", "numbers")
 """The public relations."""
 
 PROJECTED = {
@@ -43,9 +43,10 @@ USES = {
 
 
 ORDER = "order_id"
-LEDGER_OF = f"split_part({ORDER}, '/', 1)"
-NUMBER_OF = f"substr({ORDER}, strpos({ORDER}, '/') + 1)"
-"""What an order that bears its ledger's name is made of."""
+"""The column of an order's number; where several ledgers are read, its ledger's name and a slash stand in front."""
+
+LEDGER = "ledger"
+"""The column that answers about several ledgers have."""
 
 
 def view_sql(name: str) -> str:
@@ -53,14 +54,19 @@ def view_sql(name: str) -> str:
     return _text(f"views/{name}.sql")
 
 
+def definitions() -> Iterator[tuple[str, str]]:
+    """Every relation over the log and the rules with its text, each after those that it reads."""
+    yield "events", view_sql("events")
+    yield from ((name, _text(path)) for name, path in PROJECTED.items())
+    yield from ((name, view_sql(name)) for name in VIEWS if name not in PROJECTED and name != "events")
+
+
 def create(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
     """Make every relation in a connection that has a log."""
     create_events(con, moment)
-    for name in PROJECTED:
-        define(con, name, None)
-    for name in VIEWS:
-        if name not in PROJECTED and name != "events":
-            con.execute(f"CREATE VIEW {name} AS {view_sql(name)}")
+    for name, sql in definitions():
+        if name != "events":
+            con.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
 
 
 def create_apart(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
@@ -72,9 +78,16 @@ def create_apart(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
         con.execute(f"CREATE OR REPLACE VIEW {name} AS {_with_events('named.events', name)}")
     for name in ("clock", *VIEWS):
         columns = [column for column, *_ in con.execute(f"DESCRIBE {name}").fetchall()]
-        told = f"{LEDGER_OF} AS ledger, * REPLACE ({NUMBER_OF} AS {ORDER})" if ORDER in columns else "*"
-        con.execute(f"CREATE VIEW main.{name} AS SELECT {told} FROM named.{name}")  # noqa: S608 - names of our own
+        con.execute(f"CREATE VIEW main.{name} AS {apart(columns, f'named.{name}')}")
     con.execute("SET search_path = 'main'")
+
+
+def apart(columns: Sequence[str], source: str) -> str:
+    """The rows of a relation whose orders bear their ledgers' names, with those in a column `ledger` at the front."""
+    ledger = [f"split_part({ORDER}, '/', 1) AS {LEDGER}"] if ORDER in columns else []
+    number = f"substr({ORDER}, strpos({ORDER}, '/') + 1) AS {ORDER}"
+    listed = (number if name == ORDER else sandbox.identifier(name) for name in columns)
+    return f"SELECT {', '.join([*ledger, *listed])} FROM {source}"  # noqa: S608 - names of our own
 
 
 def create_events(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
@@ -104,7 +117,7 @@ def _with_events(events: str, name: str) -> str:
 
 def definition(name: str) -> str:
     """All that makes the rows of a projected relation what they are, besides the log."""
-    return "\n".join((_text(PROJECTED[name]), view_sql("events"), repr(_rules()), NOTHING, duckdb.__version__))
+    return "\n".join((_text(PROJECTED[name]), view_sql("events"), repr(rules()), NOTHING, duckdb.__version__))
 
 
 def closing_types() -> dict[str, str]:
@@ -119,8 +132,8 @@ def closing_types() -> dict[str, str]:
 Rows = Sequence[tuple[Any, ...]]
 
 
-def _rules() -> Mapping[str, tuple[Mapping[str, str], Rows]]:
-    """The tables of rules: their columns and rows."""
+def rules() -> Mapping[str, tuple[Mapping[str, str], Rows]]:
+    """The tables of rules in the schema `internal`: their columns and rows."""
     kinds = [(kind.name, kind.consequence, kind.held, kind in timers.WHILE_OPEN) for kind in timers.KINDS]
     ends = [(kind.name, tag) for kind in timers.KINDS for tag in sorted(timers.ended_by(kind))]
     text = "VARCHAR"
@@ -134,7 +147,7 @@ def _rules() -> Mapping[str, tuple[Mapping[str, str], Rows]]:
 def _create_rules(con: duckdb.DuckDBPyConnection, moment: Moment) -> None:
     con.execute("CREATE TABLE clock (now TIMESTAMP, as_of TIMESTAMP, known_at TIMESTAMP)")
     con.execute("INSERT INTO clock VALUES ($now, $as_of, $known_at)", sandbox.plain(moment._asdict()))
-    for name, (columns, rows) in _rules().items():
+    for name, (columns, rows) in rules().items():
         listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
         con.execute(f"CREATE TABLE internal.{name} ({listed})")
         places = ", ".join(f"({', '.join('?' * len(columns))})" for _ in rows)

@@ -100,14 +100,23 @@ class Shipped(Source):
 
     def files(self, private: Path, *, memory: str, timeout: float | None) -> Part:
         """The files to be read."""
-        copied = {file.first_seq for file in self._shipment.files if file.kind == "columns"}
-        lines, columns = [], []
-        for file in self._shipment.files:
-            if file.kind == "columns":
-                columns.append(sandbox.plain_path(self._fetched(file), private))
-            elif file.kind == "lines" and file.first_seq not in copied:
-                lines.append(sandbox.plain_path(self._fetched(file), private))
-        return Part(self.name, lines, columns)
+        lines, columns = self.listed()
+        return Part(
+            self.name,
+            [sandbox.plain_path(self._fetched(file), private) for file in lines],
+            [sandbox.plain_path(self._fetched(file), private) for file in columns],
+        )
+
+    def listed(self) -> tuple[list[ShippedFile], list[ShippedFile]]:
+        """The columnar copies, after the lines of what has none; in the order of the log."""
+        columns = [file for file in self._shipment.files if file.kind == "columns"]
+        copied = {file.first_seq for file in columns}
+        lines = [file for file in self._shipment.files if file.kind == "lines" and file.first_seq not in copied]
+        return lines, columns
+
+    def url(self, file: ShippedFile) -> str:
+        """Where a file is, for another program."""
+        return self._place.url_of(file)
 
     def end_before(self, error: duckdb.Error) -> bool:
         """Whether an error is about these files, of which there are no others."""

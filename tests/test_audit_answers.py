@@ -440,6 +440,7 @@ QUESTIONS = [
         "seconds, then nearly 12 hours; it is closed a day later.",
         options="--as-of 2023-10-01",
     ),
+    Question("order-in-two-ledgers", "There is only one ledger."),
 ]
 
 

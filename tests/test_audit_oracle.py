@@ -199,7 +199,7 @@ def test_an_audit_is_right(opened: dict[str, list[View]], name: str, log: str, o
         assert by_sql(view, AUDITS[name], params) == in_python(view.book, name, params), (view.moment, params)
 
 
-@pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.parametrize("name", sorted(AUDITS.keys() - {"order-in-two-ledgers"}))  # of a single one it finds nothing
 def test_an_audit_finds_something(opened: dict[str, list[View]], name: str) -> None:
     """Two empty answers would agree, whatever the question."""
     usual = defaults(AUDITS[name])

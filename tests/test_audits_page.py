@@ -24,7 +24,8 @@ def sections() -> list[tuple[str, str, str]]:
 
 
 def described(audit: Audit, text: str) -> bool:
-    return text.startswith(f"\n\n*{audit.question}*\n") and f"\n$ orderledger audit {audit.name}" in text
+    example = re.search(rf"^\$ orderledger( --ledger \S+)* audit {audit.name}\b", text, re.MULTILINE)
+    return text.startswith(f"\n\n*{audit.question}*\n") and example is not None
 
 
 def test_every_audit_stands_under_its_theme() -> None:

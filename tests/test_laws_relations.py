@@ -1,4 +1,4 @@
-"""Laws of the relations on random histories: steps, timers, parcels, sellers, oddities are what a plain fold says."""
+"""Laws of the relations on random histories: steps, timers, parcels and so on are what a plain fold says."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -30,6 +30,7 @@ RELATIONS: dict[str, tuple[type[Any], Callable[[Book], list[Any]]]] = {
     "parcels": (plain.Parcel, plain.parcels),
     "sellers": (plain.Seller, plain.sellers),
     "oddities": (plain.Oddity, plain.oddities),
+    "numbers": (plain.Number, plain.numbers),
 }
 
 

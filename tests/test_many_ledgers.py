@@ -73,8 +73,8 @@ def test_a_relation_of_orders_has_what_it_has_of_each_ledger_alone(tmp_path: Pat
         assert Counter(map(repr, answer.rows)) == named(by_ledger, answer.columns.index("ledger"))
 
 
-ACROSS_ORDERS = {"bait-prices", "exposed-orders", "security-closures"}
-"""Audits that hold an order against others of its seller, wherever these are."""
+ACROSS_ORDERS = {"bait-prices", "exposed-orders", "order-in-two-ledgers", "security-closures"}
+"""Audits that hold an order against others, wherever these are."""
 
 
 def test_an_audit_of_orders_says_of_each_what_it_says_of_its_ledger_alone(tmp_path: Path) -> None:
@@ -145,6 +145,45 @@ def test_an_audit_names_the_ledger_of_each_order(two: list[Cli], capsys: pytest.
         ("eu", "A1", "verify_by"),
         ("us", "A1", "verify_by"),
         ("us", "B2", "pay_by"),
+    ]
+
+
+def test_an_order_that_two_ledgers_claim_is_told(two: list[Cli], capsys: pytest.CaptureFixture[str]) -> None:
+    for cli, marketplace in zip(two, ("north", "south"), strict=True):
+        placed = (
+            "record",
+            "placed",
+            "C3",
+            "--seller",
+            "s1",
+            "--amount",
+            "5",
+            "--currency",
+            "USD",
+            "--at",
+            "2024-01-03",
+        )
+        cli.ok(*placed, "--marketplace", marketplace)
+    found = table(capsys, *both(two), "audit", "order-in-two-ledgers")
+    assert [(row["ledger"], row["order_id"], row["amount"], row["status"], row["ledgers"]) for row in found] == [
+        ("eu", "A1", "12.30", "verifying-payment", "2"),
+        ("us", "A1", "12.30", "verifying-payment", "2"),
+    ]
+    assert table(capsys, "--ledger", str(two[0].ledger), "audit", "order-in-two-ledgers") == []
+
+
+def test_a_number_with_a_slash_is_one_of_a_single_ledger(two: list[Cli], capsys: pytest.CaptureFixture[str]) -> None:
+    """`eu/A1` is what an order of the ledger eu is called inside, where several are read."""
+    placed = ("record", "placed", "eu/A1", "--seller", "s1", "--amount", "5", "--currency", "USD", "--at", "2024-01-03")
+    two[1].ok(*placed)
+    alone = table(capsys, "--ledger", str(two[1].ledger), "sql", "SELECT order_id, number FROM numbers ORDER BY ALL")
+    assert [(row["order_id"], row["number"]) for row in alone] == [("A1", "A1"), ("B2", "B2"), ("eu/A1", "eu/A1")]
+    found = table(capsys, *both(two), "sql", "SELECT ledger, order_id, number FROM numbers ORDER BY ledger, order_id")
+    assert [tuple(row.values()) for row in found] == [
+        ("eu", "A1", "A1"),
+        ("us", "A1", "A1"),
+        ("us", "B2", "B2"),
+        ("us", "eu/A1", "eu/A1"),
     ]
 
 

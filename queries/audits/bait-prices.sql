@@ -26,7 +26,13 @@ compared AS (
     WHERE others >= 3
 ),
 usual AS (
-    SELECT compared.*, middle.amount AS usual_amount
+    SELECT
+        compared.order_id,
+        compared.seller,
+        compared.title,
+        compared.currency,
+        compared.amount,
+        middle.amount AS usual_amount
     FROM compared
     INNER JOIN ranked AS middle
         ON middle.preference = compared.preference

@@ -46,6 +46,14 @@ class Parcel(NamedTuple):
     delivered_at: datetime | None
 
 
+class Number(NamedTuple):
+    """An order's number."""
+
+    order_id: str
+    marketplace: str | None
+    number: str
+
+
 class Seller(NamedTuple):
     """A seller with the orders placed there."""
 
@@ -237,6 +245,11 @@ def oddities(book: Book) -> list[Oddity]:
         for line in order.lines
         for flag in line.odd
     ]
+
+
+def numbers(book: Book) -> list[Number]:
+    """What the marketplace calls each order, which is what its only ledger calls it."""
+    return [Number(order.order_id, order.lines[0].get("marketplace"), order.order_id) for order in book.orders]
 
 
 def postings(book: Book) -> list[Leg]:

@@ -232,6 +232,12 @@ def handovers(book: Book) -> list[Row]:
     return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
 
 
+def order_in_two_ledgers(book: Book) -> list[Row]:
+    """No order: a book is one ledger, and has each of its orders once."""
+    numbers = [order.order_id for order in book.orders]
+    return [(number,) for number in numbers if numbers.count(number) > 1]
+
+
 ANSWERS = (
     protection_cut_unchallenged,
     at_risk,
@@ -247,4 +253,5 @@ ANSWERS = (
     retractions,
     variants,
     handovers,
+    order_in_two_ledgers,
 )

@@ -1,0 +1,361 @@
+"""The public relations on Apache Spark: the same SQL files over what was shipped, asked through Spark Connect.
+
+Only this machine's DuckDB says what a statement means: it binds each one to relations without rows, and the answer has
+the columns and types that it has there. What other engines would take for something else is refused before it is sent.
+"""
+
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ledger.errors import Damaged, LedgerError, LimitReached, StorageFailed, Usage
+from queries import log, portable, relations, sandbox
+from queries.engine import Result, private_folder, told_apart
+from queries.log import COLUMNS, ENVELOPE, EVENT, Log, Part
+from queries.moment import Moment
+from queries.sandbox import Params
+from queries.sources import Shipped
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+    from sqlglot import exp
+
+_CONNECT_SECONDS = 10
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.ansi.enabled": "true",  # what overflows or cannot be cast is an error, and no NULL
+    "spark.sql.decimalOperations.allowPrecisionLoss": "false",  # no digit of an amount is rounded away
+}
+_TYPES = {"VARCHAR": "STRING", "JSON": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ", "VARCHAR[]": "ARRAY<STRING>"}
+"""Spark's names of types, where they are others than DuckDB's."""
+
+_INNER = "named_"
+"""How the names of relations begin whose orders bear their ledgers' names, where others have these in a column."""
+
+_WIDE = Context(prec=38)
+_IN_TEXT = ("TIMESTAMP", "DECIMAL")
+"""Types whose values are strings in the lines of the log."""
+
+_PATTERN = frozenset("*?[]{}\\")
+_UNREADABLE = ("FAILED_READ_FILE", "MALFORMED_RECORD_IN_PARSING", "PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA")
+_SQL = ("CAST_", "DATATYPE_MISMATCH", "DIVIDE_BY_ZERO", "NUMERIC_", "ARITHMETIC_", "UNRESOLVED_", "PARSE_", "INVALID_")
+"""How the names of Spark's error conditions begin, for files that it cannot read and for SQL that it cannot run."""
+
+_WHY_MAX = 400
+_NOT_PORTABLE = "docs/sql.md says what all engines take alike; without --engine spark it can be asked here"
+
+
+class Cluster:
+    """The public relations of shipped ledgers at one moment, on a cluster, as long as they are open."""
+
+    def __init__(
+        self,
+        url: str,
+        sources: Sequence[Shipped],
+        moment: Moment,
+        *,
+        apart: bool,
+        private: Path,
+        memory: str,
+        timeout: float | None,
+    ) -> None:
+        self._url = url
+        self._sources = sources
+        self._moment = moment
+        self.apart = apart
+        self._timeout = timeout
+        names = [source.name for source in sources]
+        self._binder = _binder(names, moment, apart=apart, private=private, memory=memory)
+        self._texts = _texts(self._binder, apart=apart)
+        self._tables = _tables(names, moment)
+        self._made: set[str] = set()
+        self._spark = connect(url)
+
+    def close(self) -> None:
+        """Let go of the session; what still runs there is stopped."""
+        self._binder.close()
+        with suppress(Exception):  # a cluster that is gone has nothing to let go of
+            self._spark.interruptAll()
+        self._spark.stop()
+
+    def run(self, sql: str, params: Params) -> Result:
+        """Answer a statement of the package's own."""
+        return self._answer(sql, params, decimals=lambda value: value)
+
+    def run_sandboxed(self, sql: str, params: Params) -> Result:
+        """Answer a statement that somebody else wrote, with `$now` given; Usage unless it is one SELECT that runs."""
+        return self._answer(sql, {**params, "now": self._moment.now}, decimals=lambda value: f"{value:f}")
+
+    def _answer(self, sql: str, params: Params, *, decimals: Callable[[Decimal], Any]) -> Result:
+        """Answer what DuckDB would: bound there, a statement is said in Spark's words, its values are made the same."""
+        with sandbox.limits(self._binder, self._timeout):
+            select = sandbox.one_select(self._binder, sql, params)
+        query = _portable(sql)
+        given = {
+            name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+            for name, value in select.params.items()
+        }
+        with self._limits():
+            table = self._spark.sql(self._said(query), args=given).toArrow()
+        made = [_maker(kind, decimals) for kind in select.types]
+        columns = [map(make, column.to_pylist()) for make, column in zip(made, table.columns, strict=True)]
+        found = Result(select.columns, select.types, list(zip(*columns, strict=True)))
+        return found if len(self._sources) == 1 or self.apart else told_apart(found)
+
+    @contextmanager
+    def _limits(self) -> Iterator[None]:
+        """Stop what runs inside after the time it may take: LimitReached; or what `_told` tells."""
+        expired = threading.Event()
+
+        def stop() -> None:
+            expired.set()
+            with suppress(Exception):  # it is told where the answer is waited for
+                self._spark.interruptAll()
+
+        watch = None if self._timeout is None else threading.Timer(self._timeout, stop)
+        if watch:
+            watch.daemon = True
+            watch.start()
+        try:
+            with _told(self._url):
+                yield
+        except LedgerError as error:
+            if not expired.is_set():
+                raise
+            why = f"it ran for more than {self._timeout:g} seconds"
+            hint = "ask for less, or give more --timeout; has the cluster any workers?"
+            raise LimitReached("the query was stopped", why=why, hint=hint) from error
+        finally:
+            if watch:
+                watch.cancel()
+
+    def _said(self, query: "exp.Query", inner: str = "") -> str:
+        """A statement in Spark's words, once there are the relations that it reads: those whose names begin so."""
+
+        def named(schema: str, table: str) -> str:
+            return f"{schema}_{table}" if schema else (inner if table in relations.VIEWS else "") + table
+
+        for name in portable.tables(query):
+            self._make(named(*name))
+        return portable.for_spark(query, named)
+
+    def _make(self, name: str) -> None:
+        """Make a relation, if it is one of ours and not there yet."""
+        if name not in self._made:
+            self._made.add(name)
+            if name in self._tables:
+                columns, rows = self._tables[name]
+                self._spark.createDataFrame(rows, _schema(columns)).createOrReplaceTempView(name)
+            elif name == "internal_log":
+                self._define(name, self._log())
+            elif name in self._texts:
+                self._define(name, *self._texts[name])
+
+    def _define(self, name: str, sql: str, inner: str = "") -> None:
+        self._spark.sql(f"CREATE TEMPORARY VIEW {name} AS {self._said(portable.parsed(sql), inner)}")
+
+    def _log(self) -> str:
+        """The rows of the log; each of several ledgers is looked at once, whether it is there as a whole."""
+        rows, seqs = [log.NOTHING], []
+        for number, source in enumerate(self._sources):
+            for view, column in self._read(source, f"ledger_{number}"):
+                rows.append(log.rows_of(Part(source.name, (), ()).named(column), view))
+                seqs.append(f"SELECT {sandbox.literal(source.name)} AS ledger, seq FROM {view}")  # noqa: S608
+        if len(self._sources) > 1 and seqs:
+            sql = "SELECT ledger, count(*), min(seq), max(seq), sum(seq) FROM (%s) GROUP BY ledger"
+            for row in self._spark.sql(sql % " UNION ALL ".join(seqs)).toArrow().to_pylist():
+                log.check_seqs(*row.values())
+        return " UNION ALL ".join(rows)
+
+    def _read(self, source: Shipped, view: str) -> Iterator[tuple[str, Callable[[str], str]]]:
+        """Make views of a ledger's files: give their names, and what the columns of the log are called in them."""
+        lines, columns = ([_path(source.url(file)) for file in files] for files in source.listed())
+        if lines:
+            reader = self._spark.read.schema(_LINES).option("mode", "FAILFAST").option("lineSep", "\n")
+            reader.json(lines).createOrReplaceTempView(f"{view}_lines")
+            yield f"{view}_lines", _in_line
+        if columns:
+            self._spark.read.schema(_schema(COLUMNS)).parquet(*columns).createOrReplaceTempView(f"{view}_columns")
+            yield f"{view}_columns", sandbox.identifier
+
+
+@contextmanager
+def open_cluster(
+    url: str,
+    sources: Sequence[Shipped],
+    moment: Moment,
+    *,
+    scratch: Path,
+    apart: bool = False,
+    memory: str = "2GiB",
+    timeout: float | None = None,
+) -> Iterator[Cluster]:
+    """Open the relations of shipped ledgers on the cluster whose Connect server is at a URL; see `open_sources`."""
+    with private_folder(scratch) as private:
+        opened = Cluster(url, sources, moment, apart=apart, private=private, memory=memory, timeout=timeout)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def connect(url: str) -> "SparkSession":
+    """Connect to a server; Usage where that is no URL of one or nothing here can speak to it, StorageFailed else."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            import grpc
+            from pyspark.errors import PySparkException
+            from pyspark.sql.connect.client.core import DefaultChannelBuilder
+            from pyspark.sql.connect.client.retries import DefaultPolicy
+            from pyspark.sql.connect.session import SparkSession
+    except ImportError as error:
+        hint = "pip install 'orderledger[spark]'"
+        raise Usage("--engine spark needs the extra spark", why=str(error), hint=hint) from None
+    try:
+        place = DefaultChannelBuilder(url)
+        channel = place.toChannel()
+    except (PySparkException, ValueError) as error:
+        hint = "write it like sc://host:15002"
+        raise Usage(f"{url} is no Spark Connect server", why=" ".join(str(error).split()), hint=hint) from None
+    try:
+        grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
+    except grpc.FutureTimeoutError:
+        why = f"nothing that speaks Spark Connect was there for {_CONNECT_SECONDS} seconds"
+        raise StorageFailed(f"no cluster answers at {url}", why=why, hint="is the server running?") from None
+    finally:
+        channel.close()
+    for name in ("pyspark", "SQLQueryContextLogger"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, by us
+    spark = SparkSession.builder.channelBuilder(place).create()
+    spark.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=5000, max_server_retry_delay=5000)])
+    with _told(url):
+        for name, value in _SETTINGS.items():
+            spark.conf.set(name, value)
+    return spark
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Tell of what Spark and the way to it raise: Damaged where files cannot be read, Usage for SQL, StorageFailed."""
+    import grpc
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, grpc.RpcError) as error:
+        said = str(error).partition("\n== SQL")[0].partition("JVM stacktrace")[0]
+        why = " ".join(said.split())[:_WHY_MAX]
+        condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
+        if condition.startswith(_UNREADABLE):
+            hint = "can the cluster reach the place? `orderledger ship` brings what is missing"
+            raise Damaged("a shipped ledger cannot be read by the cluster", why=why, hint=hint) from error
+        if condition.startswith(_SQL):
+            raise Usage("Spark cannot run the SQL", why=why, hint=_NOT_PORTABLE) from error
+        raise StorageFailed(f"the cluster at {url} did not answer", why=why) from error
+
+
+def _binder(
+    names: Sequence[str], moment: Moment, *, apart: bool, private: Path, memory: str
+) -> duckdb.DuckDBPyConnection:
+    """A locked connection whose relations have no rows."""
+    nothing = private / "nothing.jsonl"
+    nothing.touch(mode=0o600)
+    con = sandbox.connect([nothing], spill=private / "spill", memory=memory)
+    Log(con, [Part(name, (), ()) for name in names], nothing)
+    (relations.create_apart if apart else relations.create)(con, moment)
+    sandbox.lock(con)
+    return con
+
+
+def _tables(names: Sequence[str], moment: Moment) -> dict[str, tuple[Mapping[str, str], relations.Rows]]:
+    """The tables that the relations read besides the log: columns and rows by name."""
+    told = sandbox.plain(moment._asdict())
+    return {
+        "clock": (dict.fromkeys(told, "TIMESTAMP"), [tuple(told.values())]),
+        "internal_ledgers": ({"name": "VARCHAR"}, [(name,) for name in names if name]),
+        "internal_nothing": (COLUMNS, []),
+        **{f"internal_{name}": table for name, table in relations.rules().items()},
+    }
+
+
+def _texts(binder: duckdb.DuckDBPyConnection, *, apart: bool) -> dict[str, tuple[str, str]]:
+    """The relations by the names that they have there: each one's text, and how the names in it begin."""
+    inner = _INNER if apart else ""
+    found = {
+        name.replace(".", "_") if "." in name else inner + name: (sql, inner) for name, sql in relations.definitions()
+    }
+    if apart:
+        for name in relations.VIEWS:
+            columns = [column for column, *_ in binder.execute(f"DESCRIBE named.{name}").fetchall()]
+            found[name] = (relations.apart(columns, inner + name), "")
+    return found
+
+
+def _portable(sql: str) -> "exp.Query":
+    """A statement that engines take alike; Usage names what in it they do not."""
+    try:
+        query = portable.parsed(sql)
+    except ValueError as error:
+        raise Usage("engines do not agree about this SQL", why=str(error), hint=_NOT_PORTABLE) from None
+    found = next(portable.problems(query), None)
+    if found is not None:
+        raise Usage(f"engines do not agree about this SQL: {found}", hint=_NOT_PORTABLE)
+    return query
+
+
+def _schema(columns: Mapping[str, str]) -> str:
+    """Columns with types of DuckDB's as Spark writes them."""
+    return ", ".join(f"`{name}` {_TYPES.get(kind, kind)}" for name, kind in columns.items())
+
+
+_FIELDS = ", ".join(
+    f"`{name}`: {'STRING' if kind.startswith(_IN_TEXT) else _TYPES.get(kind, kind)}" for name, kind in EVENT.items()
+)
+_LINES = (
+    ", ".join(
+        f"`{name}` {'STRING' if kind.startswith(_IN_TEXT) else _TYPES.get(kind, kind)}"
+        for name, kind in ENVELOPE.items()
+    )
+    + f", `event` STRUCT<{_FIELDS}>"
+)
+"""The schema of the lines of the log: instants and amounts are cast, since Spark's own reader is not as exact."""
+
+
+def _in_line(name: str) -> str:
+    """What a column of the log is made of where lines are read."""
+    kind, column = COLUMNS[name], log.in_file(name)
+    return f"CAST({column} AS {kind})" if kind.startswith(_IN_TEXT) else column
+
+
+def _path(url: str) -> str:
+    """A URL as Spark's file systems call it; Usage where they would take it for a pattern."""
+    if _PATTERN & set(url):
+        raise Usage(f"a cluster takes {url} for a pattern", hint="ship to a place without any of *?[]{}\\ in its name")
+    return "s3a" + url.removeprefix("s3") if url.startswith("s3://") else url
+
+
+def _maker(kind: str, decimals: Callable[[Decimal], Any]) -> Callable[[Any], Any]:
+    """What makes a value of Spark's the one of DuckDB's type that it is."""
+
+    def made(value: Any) -> Any:
+        if value is None:
+            return None
+        if kind.startswith("DECIMAL"):
+            scale = int(kind.rstrip(")").rpartition(",")[2])
+            return decimals(Decimal(str(value)).quantize(Decimal(1).scaleb(-scale), context=_WIDE))
+        if kind == "DOUBLE":
+            return float(value)
+        if isinstance(value, datetime) and value.tzinfo:
+            return value.astimezone(UTC).replace(tzinfo=None)
+        return value
+
+    return made
