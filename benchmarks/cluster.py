@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -30,7 +30,7 @@ class Cluster:
     What they say lies in the folder.
     """
 
-    def __init__(self, spark: Path, folder: Path, *, memory: str = "768m") -> None:
+    def __init__(self, spark: Path, folder: Path, *, memory: str, settings: Mapping[str, object]) -> None:
         self._spark = spark
         self._folder = folder
         self._port, self._page, connect, *_ = _free_ports(3)
@@ -44,18 +44,17 @@ class Cluster:
             told = ("--cores", 1, "--memory", memory, "--work-dir", work, "--webui-port", page)
             self._start(spark / "bin" / "spark-class", _WORKER, *told, f"spark://{HOST}:{self._port}")
         _wait("the workers", lambda: self._status()["aliveworkers"] == WORKERS)
-        settings = {
+        confs = {
             "spark.connect.grpc.binding.address": HOST,
             "spark.connect.grpc.binding.port": connect,
             "spark.executor.memory": memory,
             "spark.sql.shuffle.partitions": 4,  # two cores; hundreds are for hundreds
             "spark.ui.enabled": "false",
+            **settings,
         }
-        confs = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+        words = [word for name, value in confs.items() for word in ("--conf", f"{name}={value}")]
         master = ("--master", f"spark://{HOST}:{self._port}")
-        self.server = self._start(
-            spark / "bin" / "spark-submit", "--class", _CONNECT, *master, *confs, "spark-internal"
-        )
+        self.server = self._start(spark / "bin" / "spark-submit", "--class", _CONNECT, *master, *words, "spark-internal")
         _wait("the Connect server", lambda: _answers(connect))
         _wait("an executor on each worker", lambda: len(self.executors()) == WORKERS)
 

@@ -55,7 +55,7 @@ def compare(folder: Path, events: int, cluster: Cluster) -> list[tuple[str, ...]
         return measure(*ORDERLEDGER, *ledgers, "audit", audit, "--now", NOW, "-o", "csv", *engine)
 
     ask(AUDITS[0])  # fetches the files, once
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for audit in AUDITS:
         costs = in_turn(
             1 if events > LARGE else 3,
@@ -78,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         there = Path(folder, "cluster")
         there.mkdir()
-        cluster = Cluster(Path(os.environ["SPARK_HOME"]), there, memory=MEMORY)
+        cluster = Cluster(Path(os.environ["SPARK_HOME"]), there, memory=MEMORY, settings={})
         try:
             rows = []
             for events in chosen.sizes:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import duckdb
 
@@ -25,6 +26,7 @@ from queries.sandbox import Params
 from queries.sources import Shipped
 
 if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.session import SparkSession
     from sqlglot import exp
 
@@ -78,6 +80,7 @@ class Cluster:
         self._texts = _texts(self._binder, apart=apart)
         self._tables = _tables(names, moment)
         self._made: set[str] = set()
+        self._young: DataFrame | None = None
         self._spark = connect(url)
 
     def close(self) -> None:
@@ -85,6 +88,8 @@ class Cluster:
         self._binder.close()
         with suppress(Exception):  # a cluster that is gone has nothing to let go of
             self._spark.interruptAll()
+            if self._young is not None:
+                self._young.unpersist()
         self._spark.stop()
 
     def run(self, sql: str, params: Params) -> Result:
@@ -164,28 +169,52 @@ class Cluster:
         self._spark.sql(f"CREATE TEMPORARY VIEW {name} AS {self._said(portable.parsed(sql), inner)}")
 
     def _log(self) -> str:
-        """The rows of the log; each of several ledgers is looked at once, whether it is there as a whole."""
-        rows, seqs = [log.NOTHING], []
-        for number, source in enumerate(self._sources):
-            for view, column in self._read(source, f"ledger_{number}"):
-                rows.append(log.rows_of(Part(source.name, (), ()).named(column), view))
-                seqs.append(f"SELECT {sandbox.literal(source.name)} AS ledger, seq FROM {view}")  # noqa: S608
-        if len(self._sources) > 1 and seqs:
-            sql = "SELECT ledger, count(*), min(seq), max(seq), sum(seq) FROM (%s) GROUP BY ledger"
-            for row in self._spark.sql(sql % " UNION ALL ".join(seqs)).toArrow().to_pylist():
-                log.check_seqs(*row.values())
-        return " UNION ALL ".join(rows)
+        """The rows of the log; each of several ledgers is looked at once, whether it is there as a whole.
 
-    def _read(self, source: Shipped, view: str) -> Iterator[tuple[str, Callable[[str], str]]]:
-        """Make views of a ledger's files: give their names, and what the columns of the log are called in them."""
-        lines, columns = ([_path(source.url(file)) for file in files] for files in source.listed())
+        The lines that have no columnar copy are parsed once and kept by the cluster until the session ends.
+        """
+        listed = [(source, *source.listed()) for source in self._sources]
+        lines = {_path(source.url(file)): source.name for source, files, _ in listed for file in files}
+        columns = {_path(source.url(file)): source.name for source, _, files in listed for file in files}
+        views = []
         if lines:
             reader = self._spark.read.schema(_LINES).option("mode", "FAILFAST").option("lineSep", "\n")
-            reader.json(lines).createOrReplaceTempView(f"{view}_lines")
-            yield f"{view}_lines", _in_line
+            views.append(self._of_files(reader.json([*lines]), "shipped_lines"))
         if columns:
-            self._spark.read.schema(_schema(COLUMNS)).parquet(*columns).createOrReplaceTempView(f"{view}_columns")
-            yield f"{view}_columns", sandbox.identifier
+            reader = self._spark.read.schema(_schema(COLUMNS))
+            views.append(self._of_files(reader.parquet(*columns), "shipped_columns"))
+        several = len(self._sources) > 1
+        if several and views:
+            paths = self._checked(views, lines | columns)
+            self._tables["internal_files"] = (dict.fromkeys(("path", "ledger"), "VARCHAR"), paths)
+        rows = [_rows(view, several=several) for view in views]
+        if lines:
+            self._young = self._spark.sql(self._said(portable.parsed(rows[0]))).persist()
+            self._young.createOrReplaceTempView("young")
+            rows[0] = "SELECT * FROM young"
+        return " UNION ALL ".join(rows) or log.NOTHING
+
+    def _of_files(self, read: "DataFrame", view: str) -> str:
+        read.selectExpr("*", "_metadata.file_path AS path").createOrReplaceTempView(view)
+        return view
+
+    def _checked(self, views: Sequence[str], ledgers: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The paths of files as Spark writes them with their ledgers' names, whose lines are there as a whole."""
+        asked = " UNION ALL ".join(
+            f"SELECT path, count(*), min(seq), max(seq), sum(seq) FROM {view} GROUP BY path"  # noqa: S608
+            for view in views
+        )
+        named = {_place(url): ledger for url, ledger in ledgers.items()}
+        spans: dict[str, list[tuple[int, ...]]] = {}
+        paths = []
+        for path, *span in (tuple(row.values()) for row in self._spark.sql(asked).toArrow().to_pylist()):
+            ledger = named[_place(path)]
+            paths.append((path, ledger))
+            spans.setdefault(ledger, []).append(tuple(span))
+        for ledger, found in spans.items():
+            counts, firsts, lasts, totals = zip(*found, strict=True)
+            log.check_seqs(ledger, sum(counts), min(firsts), max(lasts), sum(totals))
+        return paths
 
 
 @contextmanager
@@ -334,6 +363,22 @@ def _in_line(name: str) -> str:
     """What a column of the log is made of where lines are read."""
     kind, column = COLUMNS[name], log.in_file(name)
     return f"CAST({column} AS {kind})" if kind.startswith(_IN_TEXT) else column
+
+
+def _rows(view: str, *, several: bool) -> str:
+    """The rows that the log has in a view of files; of several ledgers an order bears the name of its file's."""
+    column = _in_line if view == "shipped_lines" else sandbox.identifier
+    if not several:
+        return log.rows_of(column, view)
+    return log.rows_of(
+        lambda name: f"ledger || '/' || {column(name)}" if name == relations.ORDER else column(name),
+        f"{view} INNER JOIN internal_files ON internal_files.path = {view}.path",
+    )
+
+
+def _place(url: str) -> str:
+    """What is the same in a URL as we write it and as Spark does, which has other slashes and escapes."""
+    return unquote(url).partition(":")[2].lstrip("/")
 
 
 def _path(url: str) -> str:

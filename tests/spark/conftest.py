@@ -12,7 +12,7 @@ from benchmarks.cluster import Cluster
 from benchmarks.generate import facts
 from commands.main import run
 
-EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old": (1, 30_000)}
+EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old": (1, 20_000)}
 """Seed and number of events of each ledger; of two with one seed, the orders of the smaller are also in the larger."""
 
 
@@ -33,9 +33,19 @@ def spark() -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(spark: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    found = Cluster(spark, tmp_path_factory.mktemp("cluster"))
+    found = started(spark, tmp_path_factory.mktemp("cluster"))
     yield found
     found.stop()
+
+
+def started(spark: Path, folder: Path) -> Cluster:
+    """Start a cluster that is quick with little: compiling a plan takes longer than running it on a few rows."""
+    little = {
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    return Cluster(spark, folder, memory="768m", settings=little)
 
 
 @pytest.fixture(scope="session")

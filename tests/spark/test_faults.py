@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.cluster import Cluster
 from commands.main import run
+from tests.spark.conftest import started
 
 AUDIT = ("audit", "seller-risk", "--now", "2026-06-01")
 
@@ -175,7 +176,7 @@ def test_a_cluster_that_is_lost_is_told(
     spark: Path, shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its server is killed while it answers; no other test can use it any more."""
-    lost = Cluster(spark, tmp_path)
+    lost = started(spark, tmp_path)
     try:
         killer = threading.Timer(6, lost.server.kill)
         killer.start()
