@@ -35,12 +35,12 @@ exports: $(VENV)/.installed-process-mining
 # It needs Java 17 or newer; Spark itself, half a gigabyte, is installed under build/.
 test-spark: export SPARK_HOME := $(CURDIR)/build/spark/pyspark
 test-spark: $(VENV)/.installed-spark build/spark/.installed
-	$(BIN)/pytest --durations=15 tests/spark
+	$(BIN)/pytest tests/spark
 
-# The table of docs/scale.md, DuckDB beside Spark at 1, 5 and 20 million events: an hour and 10 GB of disk.
+# DuckDB beside Spark at 1, 5 and 20 million events: an hour and 10 GB of disk.
 bench-spark: export SPARK_HOME := $(CURDIR)/build/spark/pyspark
 bench-spark: $(VENV)/.installed-spark build/spark/.installed
-	$(BIN)/python -m benchmarks.scale --write
+	$(BIN)/python -m benchmarks.scale
 
 # Foreign bytes guided by coverage, each entry of them for its share of SECONDS=60; what breaks one is in build/fuzzing.
 # It needs atheris, so CPython 3.11 to 3.13 on Linux and x86_64; elsewhere it says so, and `make test` has a short form.

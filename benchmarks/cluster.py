@@ -54,7 +54,9 @@ class Cluster:
         }
         words = [word for name, value in confs.items() for word in ("--conf", f"{name}={value}")]
         master = ("--master", f"spark://{HOST}:{self._port}")
-        self.server = self._start(spark / "bin" / "spark-submit", "--class", _CONNECT, *master, *words, "spark-internal")
+        self.server = self._start(
+            spark / "bin" / "spark-submit", "--class", _CONNECT, *master, *words, "spark-internal"
+        )
         _wait("the Connect server", lambda: _answers(connect))
         _wait("an executor on each worker", lambda: len(self.executors()) == WORKERS)
 

@@ -1,7 +1,7 @@
 """DuckDB and Spark beside each other: the same audits over the same shipped ledgers, whole processes, started cold.
 
 Spark is a standalone cluster on this machine, with no more cores than DuckDB has: the comparison says what a cluster
-costs before it has more machines. With --write the table goes to docs/scale.md.
+costs before it has more machines.
 """
 
 import argparse
@@ -17,13 +17,10 @@ from benchmarks import ORDERLEDGER
 from benchmarks.cluster import Cluster
 from benchmarks.run import LARGE, NOW, Cost, about, in_turn, measure
 
-PAGE = Path(__file__).parent.parent / "docs" / "scale.md"
 SIZES = (1_000_000, 5_000_000, 20_000_000)
 LEDGERS = 4
+HEAD = "| events | audit | DuckDB | Spark | of DuckDB's time |\n| ---: | --- | ---: | ---: | ---: |"
 AUDITS = ("money-by-account", "refunded-closures", "overdue-orders", "seller-risk", "variants")
-BEGIN, END = "<!-- engines: written by make bench-spark -->", "<!-- end -->"
-"""What is around the table in the page."""
-
 MEMORY = "3g"
 """Of each executor."""
 
@@ -45,8 +42,8 @@ def make(folder: Path, events: int) -> None:
         list(pool.map(one, range(1, LEDGERS + 1)))
 
 
-def compare(folder: Path, events: int, cluster: Cluster) -> list[tuple[str, ...]]:
-    """The rows of the table for one size."""
+def compare(folder: Path, events: int, cluster: Cluster) -> None:
+    """Print the rows of the table for one size."""
     make(folder, events)
     os.environ["XDG_CACHE_HOME"] = str(folder / "kept")
 
@@ -55,7 +52,6 @@ def compare(folder: Path, events: int, cluster: Cluster) -> list[tuple[str, ...]
         return measure(*ORDERLEDGER, *ledgers, "audit", audit, "--now", NOW, "-o", "csv", *engine)
 
     ask(AUDITS[0])  # fetches the files, once
-    rows: list[tuple[str, ...]] = []
     for audit in AUDITS:
         costs = in_turn(
             1 if events > LARGE else 3,
@@ -64,38 +60,27 @@ def compare(folder: Path, events: int, cluster: Cluster) -> list[tuple[str, ...]
         )
         here, there = costs["duckdb"], costs["spark"]
         ratio = there.seconds / here.seconds
-        rows.append((f"{events:,}", audit, f"{here.seconds:.1f} s", f"{there.seconds:.1f} s", f"{ratio:.1f}"))
-        print("| " + " | ".join(rows[-1]) + " |", flush=True)
-    return rows
+        print(f"| {events:,} | {audit} | {here.seconds:.1f} s | {there.seconds:.1f} s | {ratio:.1f} |", flush=True)
 
 
 def main() -> None:
-    """Measure, print, and with --write put the table into the page."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="EVENTS")
-    parser.add_argument("--write", action="store_true", help="write docs/scale.md")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         there = Path(folder, "cluster")
         there.mkdir()
         cluster = Cluster(Path(os.environ["SPARK_HOME"]), there, memory=MEMORY, settings={})
         try:
-            rows = []
+            print(f"{about()}, Spark {version('pyspark-client')}, two executors of a core and {MEMORY} each\n\n{HEAD}")
             for events in chosen.sizes:
                 place = Path(folder, str(events))
                 place.mkdir()
-                rows += compare(place, events, cluster)
+                compare(place, events, cluster)
                 shutil.rmtree(place)
         finally:
             cluster.stop()
-    head = ("events", "audit", "DuckDB", "Spark", "of DuckDB's time")
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ("---:", "---", "---:", "---:", "---:"), *rows)]
-    if chosen.write:
-        machine = (
-            f"Measured {about()}, Spark {version('pyspark-client')} with two executors of a core and {MEMORY} each."
-        )
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text("\n\n".join((before + BEGIN, machine, "\n".join(lines), END + rest.partition(END)[2])))
 
 
 if __name__ == "__main__":

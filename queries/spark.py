@@ -92,6 +92,10 @@ class Cluster:
                 self._young.unpersist()
         self._spark.stop()
 
+    def keep(self, name: str) -> None:
+        """Let the cluster keep what it finds in one of its views, for all questions of this session."""
+        self._spark.catalog.cacheTable(name)
+
     def run(self, sql: str, params: Params) -> Result:
         """Answer a statement of the package's own."""
         return self._answer(sql, params, decimals=lambda value: value)
@@ -204,11 +208,11 @@ class Cluster:
             f"SELECT path, count(*), min(seq), max(seq), sum(seq) FROM {view} GROUP BY path"  # noqa: S608
             for view in views
         )
-        named = {_place(url): ledger for url, ledger in ledgers.items()}
+        named = {_without_scheme(url): ledger for url, ledger in ledgers.items()}
         spans: dict[str, list[tuple[int, ...]]] = {}
         paths = []
         for path, *span in (tuple(row.values()) for row in self._spark.sql(asked).toArrow().to_pylist()):
-            ledger = named[_place(path)]
+            ledger = named[_without_scheme(unquote(path))]
             paths.append((path, ledger))
             spans.setdefault(ledger, []).append(tuple(span))
         for ledger, found in spans.items():
@@ -263,7 +267,7 @@ def connect(url: str) -> "SparkSession":
     finally:
         channel.close()
     for name in ("pyspark", "SQLQueryContextLogger"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, by us
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     spark = SparkSession.builder.channelBuilder(place).create()
     spark.client.set_retry_policies([DefaultPolicy(max_retries=4, max_backoff=5000, max_server_retry_delay=5000)])
     with _told(url):
@@ -279,7 +283,8 @@ def _told(url: str) -> Iterator[None]:
     from pyspark.errors import PySparkException
 
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):  # what goes wrong is told once, below
+            yield
     except (PySparkException, grpc.RpcError) as error:
         said = str(error).partition("\n== SQL")[0].partition("JVM stacktrace")[0]
         why = " ".join(said.split())[:_WHY_MAX]
@@ -376,9 +381,9 @@ def _rows(view: str, *, several: bool) -> str:
     )
 
 
-def _place(url: str) -> str:
-    """What is the same in a URL as we write it and as Spark does, which has other slashes and escapes."""
-    return unquote(url).partition(":")[2].lstrip("/")
+def _without_scheme(url: str) -> str:
+    """What is the same in a URL of ours and in Spark's, which may have other slashes after its scheme."""
+    return url.partition(":")[2].lstrip("/")
 
 
 def _path(url: str) -> str:

@@ -12,8 +12,8 @@ from benchmarks.cluster import Cluster
 from benchmarks.generate import facts
 from commands.main import run
 
-EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old": (1, 20_000)}
-"""Seed and number of events of each ledger; of two with one seed, the orders of the smaller are also in the larger."""
+EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old 100 % é": (1, 20_000)}
+"""Seed and number of events of each ledger; of two with one seed, some orders are in both."""
 
 
 @pytest.fixture(scope="session", autouse=True)

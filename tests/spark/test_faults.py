@@ -139,19 +139,19 @@ def test_a_ledger_that_was_not_shipped_is_told(
 
 @pytest.fixture
 def copied(shipped: Path, tmp_path: Path) -> Path:
-    shutil.copytree(shipped / "old", tmp_path / "places" / "old")
+    shutil.copytree(shipped / "cn", tmp_path / "places" / "cn")
     shutil.copytree(shipped / "us", tmp_path / "places" / "us")
     return tmp_path / "places"
 
 
 def test_missing_lines_are_told(copied: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
-    manifest = copied / "old" / "shipment.json"
+    manifest = copied / "cn" / "shipment.json"
     found = json.loads(manifest.read_text())
     found["files"] = [file for file in found["files"] if file["first_seq"] != 1]
     manifest.write_text(json.dumps(found))
     code, out, err = ask(capsys, *every(copied), *AUDIT, *on(cluster.url))
     assert (code, out) == (5, "")
-    assert "lines of the ledger old are missing, or there twice" in err
+    assert "lines of the ledger cn are missing, or there twice" in err
 
 
 @pytest.mark.parametrize("kind", ["columns", "lines"])
