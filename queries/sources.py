@@ -108,7 +108,7 @@ class Shipped(Source):
         )
 
     def listed(self) -> tuple[list[ShippedFile], list[ShippedFile]]:
-        """The columnar copies, after the lines of what has none; in the order of the log."""
+        """The lines of what has no columnar copy, and the copies, each in the order of the log."""
         columns = [file for file in self._shipment.files if file.kind == "columns"]
         copied = {file.first_seq for file in columns}
         lines = [file for file in self._shipment.files if file.kind == "lines" and file.first_seq not in copied]

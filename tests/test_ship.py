@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -249,3 +250,24 @@ def test_a_file_that_became_shorter_has_no_digest(tmp_path: Path) -> None:
     assert shipment.digest(path, 2) == sha256(b"ab").hexdigest()
     with pytest.raises(OSError, match="became shorter"):
         shipment.digest(path, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--engine", "spark"], "--engine spark needs a server"),
+        (["--connect", "sc://127.0.0.1:1"], "--connect is for another engine"),
+        (["--engine", "spark", "--connect", "sc://127.0.0.1:1"], "--engine spark needs the extra spark"),
+    ],
+)
+@pytest.mark.parametrize(
+    "verb", [["list"], ["money"], ["audit", "retractions"], ["sql", "SELECT 1 AS one"]], ids=" ".join
+)
+def test_a_cluster_needs_an_address_and_a_client(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str], options: list[str], said: str
+) -> None:
+    cli.ok("ship", str(tmp_path / "place"))
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    answer = of(cli, str(tmp_path / "place"), *verb, *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {said}")

@@ -16,19 +16,19 @@ EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old 100 % é
 """Seed and number of events of each ledger; of two with one seed, some orders are in both."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def utc() -> None:
-    """Be where no local time is UTC: an instant that goes by the clock on the wall would be another."""
-    os.environ["TZ"] = "America/Sao_Paulo"
-    time.tzset()
-
-
 @pytest.fixture(scope="session")
 def spark() -> Path:
     """Where Spark is installed."""
     if not os.environ.get("SPARK_HOME"):
         pytest.skip("SPARK_HOME names no Spark; `make test-spark` installs one")
     return Path(os.environ["SPARK_HOME"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def far_from_utc(spark: Path) -> None:
+    """Be where no local time is UTC: an instant that goes by the clock on the wall would be another."""
+    os.environ["TZ"] = "America/Sao_Paulo"
+    time.tzset()
 
 
 @pytest.fixture(scope="session")
