@@ -92,10 +92,6 @@ class Cluster:
                 self._young.unpersist()
         self._spark.stop()
 
-    def keep(self, name: str) -> None:
-        """Let the cluster keep what it finds in one of its views, for all questions of this session."""
-        self._spark.catalog.cacheTable(name)
-
     def run(self, sql: str, params: Params) -> Result:
         """Answer a statement of the package's own."""
         return self._answer(sql, params, decimals=lambda value: value)

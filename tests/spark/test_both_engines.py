@@ -70,8 +70,6 @@ def opened(cluster: Cluster, shipped: Path, folder: Path, *, apart: bool) -> Ite
         open_sources(four, Moment(NOW), scratch=folder / "here", apart=apart) as here,
         open_cluster(cluster.url, four, Moment(NOW), scratch=folder / "there", apart=apart) as there,
     ):
-        there.run_sandboxed("SELECT max(seq) AS last FROM events", {})
-        there.keep("named_events" if apart else "events")
         yield Both(here, there)
 
 
