@@ -107,6 +107,14 @@ def started(folder: Path, scene: Scene, fault: Fault | None = None) -> Answer:
 
 
 def calls_of(folder: Path, scene: Scene) -> list[Call]:
+    """The calls of the command on its ledger: two runs alike, since a new file beside its modules makes Python look."""
+    calls, before = traced(folder, scene), None
+    while calls != before:
+        calls, before = traced(folder, scene), calls
+    return calls
+
+
+def traced(folder: Path, scene: Scene) -> list[Call]:
     begun(folder, scene)
     answer = started(folder, scene)
     assert answer.code == 0, answer
