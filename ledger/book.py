@@ -195,6 +195,7 @@ class Ledger:
         writer = self._writer
         with writer.lock(wait, lambda: now, LAG_BYTES):
             order = writer.order(fact.order_id)
+            writer.read_lines(order)
             if undated:
                 fact = _after_the_others(fact, order, now)
                 now = max(now, fact.occurred_at)

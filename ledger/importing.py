@@ -5,10 +5,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ledger.decide import decide, refuse_odd
+from ledger.decide import Decision, decide, refuse_odd
 from ledger.errors import Malformed, Refused
 from ledger.events import Fact, Placed, Recorded
 from ledger.formats.facts import Reject, original, parse, parse_all
+from ledger.order import Order, Unread
 from ledger.policy import Policy
 from ledger.retold import retold
 from ledger.writer import Writer
@@ -115,7 +116,11 @@ class Import:
             try:
                 fact = known or _fact_of(line)
                 order = order_of(fact.order_id)
-                decision = (retold(order, fact) if line.foreign else None) or decide(order, fact, policy, now)
+                try:
+                    decision = _decided(line, order, fact, policy, now)
+                except Unread:
+                    self._writer.read_lines(order)
+                    decision = _decided(line, order, fact, policy, now)
                 if isinstance(decision, Recorded):
                     counted.duplicates += 1
                     continue
@@ -166,6 +171,10 @@ def _fact_of(line: Line) -> Fact:
     if line.problem:
         raise Malformed(line.problem)
     return parse(line.text)
+
+
+def _decided(line: Line, order: Order, fact: Fact, policy: Policy, now: datetime) -> Decision | Recorded:
+    return (retold(order, fact) if line.foreign else None) or decide(order, fact, policy, now)
 
 
 def _reject(line: Line, refused: Refused) -> Reject:

@@ -23,20 +23,26 @@ def row_of(event: e.Event) -> dict[str, Cell]:
     return TABLE[f"closed:{getattr(event, 'reason', None) or 'unknown'}"] if row is None else row
 
 
-_KEPT_BY_A_RETRACTION = {"order_id", "version", "lines", "retracted", "fact_ids"}
+_KEPT_BY_A_RETRACTION = {"order_id", "version", "lines", "unread", "retracted", "fact_ids"}
 
 
-class Order(Struct, gc=False):
+class Unread(Exception):
+    """Lines are asked for of an order that has them not in memory: whoever keeps orders folds it from its lines."""
+
+
+class Order(Struct, gc=False, array_like=True):
     """Where one order stands. Amounts are minor units of its currency; `version` counts its lines, retracted ones too.
 
     `base` is the status below the flags `disputed` and `frozen` (domain: lifecycle); `none` is an order nobody placed.
-    `lines` are its lines; a writer that keeps many orders has those it wrote as the bytes they have in the log.
+    `lines` are its lines, but for so many `unread` ones at the beginning (`kept.py`); who keeps many orders has them as
+    the bytes they are in the log.
     `fact_ids` has the version of each fact_id.
     """
 
     order_id: str
     version: int = 0
     lines: list[e.Recorded | bytes] = field(default_factory=list)
+    unread: int = 0
     retracted: dict[int, e.Recorded] = field(default_factory=dict)
     fact_ids: dict[str, int] = field(default_factory=dict)
     base: str = "none"
@@ -73,16 +79,16 @@ class Order(Struct, gc=False):
     @property
     def history(self) -> list[e.Recorded]:
         """Every line, oldest first."""
-        return [_unpacked(line) for line in self.lines]
+        return [_unpacked(line) for line in self._all()]
 
     def line(self, version: int) -> e.Recorded:
         """Return one line."""
-        return _unpacked(self.lines[version - 1])
+        return _unpacked(self._all()[version - 1])
 
     def happened_at(self, instant: datetime) -> list[e.Recorded]:
         """Return the lines of events that happened then, oldest first, without unpacking the others."""
         mark = mark_of(instant)
-        found = [_unpacked(line) for line in self.lines if not isinstance(line, bytes) or mark in line]
+        found = [_unpacked(line) for line in self._all() if not isinstance(line, bytes) or mark in line]
         return [line for line in found if line.event.occurred_at == instant]
 
     @property
@@ -129,11 +135,16 @@ class Order(Struct, gc=False):
 
         With `days`, those of other days in UTC may be left out.
         """
-        lines = _having([b'"type":"%b"' % tag.encode() for tag, kind in e.TYPES.items() if kind in kinds], self.lines)
+        lines = _having([b'"type":"%b"' % tag.encode() for tag, kind in e.TYPES.items() if kind in kinds], self._all())
         if days:
             lines = _having([mark_of_day(day) for day in days], lines)
         found = map(_unpacked, lines)
         return [line for line in found if type(line.event) in kinds and line.version not in self.retracted]
+
+    def _all(self) -> list[e.Recorded | bytes]:
+        if self.unread:
+            raise Unread(self.order_id)
+        return self.lines
 
 
 def _having(marks: Iterable[bytes], lines: list[e.Recorded | bytes]) -> list[e.Recorded | bytes]:

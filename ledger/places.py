@@ -7,7 +7,7 @@ import os
 import sqlite3
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import groupby
 from operator import itemgetter
@@ -44,13 +44,10 @@ class Places:
         self._gathered: defaultdict[str, list[Position]] = defaultdict(list)
         self._count = 0
 
-    def extend(self, lines: Iterable[tuple[str, Position]]) -> None:
-        """Add the next lines of the log: the order of each, and where it begins."""
-        gathered, count = self._gathered, 0
-        for order_id, at in lines:
-            gathered[order_id].append(at)
-            count += 1
-        self._count += count
+    def add(self, order_id: str, at: Position) -> None:
+        """Add the log's next line: its order, and where it begins."""
+        self._gathered[order_id].append(at)
+        self._count += 1
         if self._count >= FLUSH_EVENTS:
             self.flush()
 

@@ -5,6 +5,7 @@ lines too, so that only what no policy and no newer program may change is compar
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -14,17 +15,12 @@ from ledger import money
 from ledger.decide import ADVICE, Decision, decide
 from ledger.errors import Refused
 from ledger.findings import Told
+from ledger.kept import Kept
 from ledger.line import decode
-from ledger.order import Order, evolve
+from ledger.order import Order, Unread, evolve
 from ledger.places import Places
 from ledger.policy import Policy, load
 from ledger.segments import Position
-
-KEPT_BYTES = 64 << 20
-"""So many bytes of lines are a generation of orders in memory; there are two, what is older is read again if needed."""
-
-ORDER_BYTES = 600
-"""What an order takes besides its lines."""
 
 COMPARED = ("actor", "currency", "amount", "to_buyer", "to_seller")
 """The fields of an event that are compared with what is decided."""
@@ -82,49 +78,46 @@ def lenient() -> Policy:
 
 
 class Again:
-    """The orders as their lines say, one line after the other; `read` gives the line at a position."""
+    """The orders as their lines say, one line after the other; each is added to `places`, `read` gives one of those."""
 
     def __init__(self, places: Places, read: Callable[[Position], bytes]) -> None:
         self._places = places
         self._read = read
         self._policy = lenient()
-        self._recent: dict[str, State] = {}
-        self._older: dict[str, State] = {}
-        self._recent_bytes = 0
-        self._dropped = False
+        self._kept = Kept[Gap]()
         self._doubts: dict[str, Doubt] = {}
         self._passed_over: set[Position] = set()
         self._instead: dict[Position, e.Recorded | Gap] = {}
 
     def expect(self, lines: Iterable[e.Recorded | None]) -> None:
         """Learn which orders begin with these lines, all at once."""
-        if not self._dropped:
+        kept = self._kept
+        if not kept.forgot:
             return
-        recent, older = self._recent, self._older
         begun = (line.event.order_id for line in lines if line is not None and line.version == 1)
-        unseen = [one for one in dict.fromkeys(begun) if one not in recent and one not in older]
+        unseen = [one for one in dict.fromkeys(begun) if one not in kept]
         if unseen:
             known = self._places.known(unseen)
             for order_id in unseen:
                 if order_id not in known:
-                    recent[order_id] = Order(order_id)
-                    self._recent_bytes += ORDER_BYTES
+                    kept.put(order_id, Order(order_id))
 
     def next(self, recorded: e.Recorded, line: bytes, at: Position) -> Sequence[Told]:
-        """Take the log's next good line, and tell what is wrong with it; `places` has to have it later."""
-        event = recorded.event
-        order = self._recent.get(event.order_id) or self._recalled(event.order_id)
-        self._recent_bytes += len(line)
-        if self._recent_bytes > KEPT_BYTES:
-            self._older, self._recent, self._recent_bytes = self._recent, {event.order_id: order}, 0
-            self._dropped = True
+        """Take the log's next good line, and tell what is wrong with it."""
+        event, kept = recorded.event, self._kept
+        if kept.crowded:
+            kept.turn()
+        order = kept.recent.get(event.order_id) or self._recalled(event.order_id)
+        kept.bytes += len(line)
+        self._places.add(event.order_id, at)
         if isinstance(order, Gap) or recorded.version != order.version + 1:
-            self._recent[event.order_id], told = _after_gap(order, recorded)
+            self._read_lines(order)
+            kept.recent[event.order_id], told = _after_gap(order, recorded)
             return told
         if self._doubts:
             order = self._settled(order, recorded, line)
         try:
-            agrees = _agrees(decide(order, event, self._policy, recorded.recorded_at), recorded)
+            agrees = _agrees(self._decided(order, event, recorded.recorded_at), recorded)
         except (Refused, *UNDECIDABLE):
             agrees = False
         if not agrees:
@@ -135,21 +128,22 @@ class Again:
 
     def _contradicted(self, order: Order, recorded: e.Recorded, line: bytes, at: Position) -> list[Told]:
         """Tell what the decision says otherwise than the line, and go on from the line all the same."""
+        self._read_lines(order)
         told, verdict, counted = self._judged(order, recorded)
         if verdict == "again":
             self._doubt(Doubt(_evolved(_copied(order), counted, line), at, passes_over=False))
-            _pass_over(order, recorded)
+            _pass_over(order, recorded, line)
             self._pass_over_later(at)
             return told
         if verdict == "refused":
             other = _copied(order)
-            _pass_over(other, recorded)
+            _pass_over(other, recorded, line)
             self._doubt(Doubt(other, at, passes_over=True))
         instead = Gap.after(recorded) if verdict == "impossible" else counted
         if instead is not recorded and len(self._instead) < PASSED_OVER_MAX:
             self._instead[at] = instead
         state = instead if isinstance(instead, Gap) else _evolved(order, instead, line)
-        self._recent[order.order_id] = state
+        self._kept.recent[order.order_id] = state
         if isinstance(state, Order) and type(recorded.event) in _MOVES:
             told += _money_problems(order, recorded.event)
         return told
@@ -178,36 +172,43 @@ class Again:
             self._pass_over_later(doubt.at)
         else:
             self._passed_over.discard(doubt.at)
-        self._recent[order.order_id] = doubt.other
+        self._kept.recent[order.order_id] = doubt.other
         return doubt.other
 
     def _recalled(self, order_id: str) -> State:
-        """The order from the older generation, else from its lines."""
-        state = self._older.pop(order_id, None)
+        """The order that is not recent: one kept longer, else folded from its lines."""
+        state = self._kept.recall(order_id)
         if state is None:
             state = Order(order_id)
-            for at in self._places.of(order_id) if self._dropped else ():
+            for at in self._places.of(order_id) if self._kept.forgot else ():
                 line = self._read(at)
                 recorded = decode(line)
-                self._recent_bytes += len(line)
                 if isinstance(state, Gap) or recorded.version != state.version + 1:
                     state, _ = _after_gap(state, recorded)
                 elif at in self._passed_over:
-                    _pass_over(state, recorded)
+                    _pass_over(state, recorded, line)
                 else:
                     instead = self._instead.get(at, recorded)
                     state = instead if isinstance(instead, Gap) else _evolved(state, instead, line)
-        elif isinstance(state, Order):
-            self._recent_bytes += sum(map(len, (line for line in state.lines if isinstance(line, bytes))))
-        self._recent_bytes += ORDER_BYTES
-        self._recent[order_id] = state
+            self._kept.put(order_id, state)
         return state
+
+    def _decided(self, order: Order, event: e.Fact, now: datetime) -> Decision | e.Recorded:
+        try:
+            return decide(order, event, self._policy, now)
+        except Unread:
+            self._read_lines(order)
+            return decide(order, event, self._policy, now)
+
+    def _read_lines(self, order: State) -> None:
+        if isinstance(order, Order) and order.unread:
+            places = self._places.of(order.order_id)[: order.unread]
+            self._kept.restore(order, [self._read(at) + b"\n" for at in places])
 
     def _judged(self, order: Order, recorded: e.Recorded) -> "Judgement":
         """What the decision about a line's event says otherwise than the line."""
-        event, now = recorded.event, recorded.recorded_at
         try:
-            decision = decide(order, event, self._policy, now)
+            decision = self._decided(order, recorded.event, recorded.recorded_at)
             if not _agrees(decision, recorded):
                 decision = self._with_zeros(order, recorded, decision)
             if _agrees(decision, recorded):
@@ -233,7 +234,7 @@ class Again:
         if event is recorded.event:
             return without
         try:
-            decision = decide(order, event, self._policy, recorded.recorded_at)
+            decision = self._decided(order, event, recorded.recorded_at)
         except Refused:
             return without
         return decision if isinstance(without, e.Recorded) or _agrees(decision, recorded) else without
@@ -254,10 +255,10 @@ def _copied(order: Order) -> Order:
     return replace(order, lines=list(order.lines), retracted=dict(order.retracted), fact_ids=dict(order.fact_ids))
 
 
-def _pass_over(order: Order, recorded: e.Recorded) -> None:
+def _pass_over(order: Order, recorded: e.Recorded, line: bytes) -> None:
     """Let a line count as a version only."""
     order.version = recorded.version
-    order.lines.append(recorded)
+    order.lines.append(line + b"\n")
     order.retracted[recorded.version] = recorded
 
 

@@ -268,7 +268,6 @@ class _Pass:
         number: int,
     ) -> None:
         """Decode the lines of a block and decide them again."""
-        assert self._places is not None  # it came with `again`
         found = [] if bad else _decoded_all(lines)
         for at, line in enumerate(lines if not found else ()):
             recorded, problem = (None, "") if at in bad else _decoded(line)
@@ -276,7 +275,6 @@ class _Pass:
                 self._findings.say("lines", problem, Place(dues[at], name, number + at))
             found.append(recorded)
         again.expect(found)
-        places: list[tuple[str, Position]] = []
         for at, (line, recorded) in enumerate(zip(lines, found, strict=True)):
             if recorded is not None:
                 told = again.next(recorded, line, start)
@@ -289,10 +287,8 @@ class _Pass:
                     self._check_time(recorded_at, place, before)
                 else:
                     self._times = latest, recorded_at
-                places.append((recorded.event.order_id, start))
             start += len(line) + 1
         self._before = Place(dues[-1], name, number + len(lines) - 1)
-        self._places.extend(places)
 
     def _check_time(self, at: datetime, place: Place, place_before: Place) -> None:
         """Tell of a time before the last one; the line before stands out where this one follows on the last but one."""

@@ -4,25 +4,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import accumulate
-from typing import TypeVar
+from typing import Never, TypeVar
+
+from msgspec.structs import replace
 
 from ledger.decide import Decision
 from ledger.draft import DraftLines
 from ledger.errors import Locked, StorageFailed
 from ledger.events import Recorded
 from ledger.index import LAG_BYTES, Index, IndexFailed, Mismatch, lines_of
+from ledger.kept import Kept
 from ledger.line import encode
 from ledger.order import Order, evolve, fold
 from ledger.segments import Position, segment_of
 from ledger.store import EventStore
 
 T = TypeVar("T")
-
-KEPT_BYTES = 64 << 20
-"""So many bytes of lines are a generation of orders in memory; there are two, what is older is read again if needed."""
-
-ORDER_BYTES = 600
-"""What an order takes besides its lines."""
 
 
 class Writer:
@@ -35,9 +32,7 @@ class Writer:
         self._warnings = warnings
         self._seq = 0
         self._end: Position | None = None
-        self._recent: dict[str, Order] = {}
-        self._older: dict[str, Order] = {}
-        self._recent_bytes = 0
+        self._kept = Kept[Never]()
         self._chunk: list[bytes] = []
         self._chunk_orders: list[str] = []
         self._draft: DraftLines | None = None
@@ -73,20 +68,26 @@ class Writer:
     def expect(self, order_ids: Iterable[str]) -> None:
         """Learn which of these orders are new, all at once: one by one it costs more than deciding does."""
         if self._draft is None:
-            recent, older = self._recent, self._older
-            unseen = [one for one in dict.fromkeys(order_ids) if one not in recent and one not in older]
+            kept = self._kept
+            unseen = [one for one in dict.fromkeys(order_ids) if one not in kept]
             for order_id in self._sure(lambda: self._index.without_lines(unseen)):
-                self._recent[order_id] = Order(order_id)
-                self._recent_bytes += ORDER_BYTES
+                kept.put(order_id, Order(order_id))
 
     def order(self, order_id: str) -> Order:
-        """Return the order as it stands after every line decided so far."""
-        order = self._recent.get(order_id)
+        """Return the order as it stands after every line decided so far; some of its lines may be unread."""
+        kept = self._kept
+        order = kept.recent.get(order_id) or kept.recall(order_id)
         if order is None:
-            order = self._older.pop(order_id, None) or fold(order_id, self._lines_of(order_id))
-            self._recent[order_id] = order
-            self._recent_bytes += ORDER_BYTES + sum(map(_size, order.lines))
+            lines = self._lines_of(order_id)
+            order = fold(order_id, lines)
+            order.lines = [*_encoded(lines)]
+            kept.put(order_id, order)
         return order
+
+    def read_lines(self, order: Order) -> None:
+        """Read the lines of an order that are unread."""
+        if order.unread:
+            self._kept.restore(order, _encoded(self._lines_of(order.order_id)[: order.unread]))
 
     def add(self, order: Order, decision: Decision) -> Recorded:
         """Make the decision the order's next line; `commit` writes it."""
@@ -116,9 +117,8 @@ class Writer:
                 self._draft.append(order_ids, lines)
             else:
                 self._append(lines, order_ids)
-            self._recent_bytes += sum(map(len, lines))
-        if self._recent_bytes > KEPT_BYTES:
-            self._older, self._recent, self._recent_bytes = self._recent, {}, 0
+            self._kept.bytes += sum(map(len, lines))
+        self._kept.turn()
 
     def _append(self, lines: list[bytes], order_ids: list[str]) -> None:
         chunk = b"".join(lines)
@@ -176,7 +176,7 @@ class Writer:
     @property
     def crowded(self) -> bool:
         """Whether so much is in memory that it is time to commit."""
-        return self._recent_bytes > KEPT_BYTES
+        return self._kept.crowded
 
     def _lines_of(self, order_id: str) -> list[Recorded]:
         lines = self._sure(lambda: lines_of(self._store, self._index, order_id))
@@ -201,9 +201,10 @@ class Writer:
 
     def _forget(self) -> None:
         self._end = None
-        self._recent, self._older, self._recent_bytes = {}, {}, 0
+        self._kept = Kept()
         self._chunk, self._chunk_orders = [], []
 
 
-def _size(line: Recorded | bytes) -> int:
-    return len(line) if isinstance(line, bytes) else len(encode(line))
+def _encoded(lines: Iterable[Recorded]) -> list[bytes]:
+    """The lines as bytes, which take a third of the room."""
+    return [encode(replace(line, crc="")) for line in lines]

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger import importing, plain
-from ledger import writer as writer_module
+from ledger import importing, kept, plain
 from ledger.book import Ledger
 from ledger.errors import Damaged, Malformed, StorageFailed
 from ledger.events import Fact, Noted, Placed
@@ -232,8 +231,12 @@ def test_a_rebuild_that_finds_no_room_is_storage_that_failed(ledger: Ledger, mon
     assert verify(ledger).ok
 
 
-def test_orders_that_leave_memory_go_on_as_they_were(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "KEPT_BYTES", 2000)
+@pytest.mark.parametrize("packed_bytes", [0, 2000, 1 << 20])
+def test_orders_that_leave_memory_go_on_as_they_were(
+    ledger: Ledger, packed_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "WHOLE_BYTES", 2000)
+    monkeypatch.setattr(kept, "PACKED_BYTES", packed_bytes)
     monkeypatch.setattr(importing, "BLOCK_LINES", 2)
     facts = many(20)
     assert bring_in(ledger, facts).recorded == len(facts)

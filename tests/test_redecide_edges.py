@@ -1,6 +1,7 @@
 """verify where a line was refused, or an order cannot be followed: what the lines after it know, and what is forgotten.
 
-Each log is verified with all its orders in memory and with only the last two, when the others are read again.
+Each log is verified with all its orders in memory; with the last two, and the others without their lines; and with the
+last four, when the others are read again.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from ledger import redecide
+from ledger import kept, redecide
 from ledger.events import Fact, Recorded
 from tests import scenario as s
 from tests.damaging import found, ledger_of
@@ -19,19 +20,22 @@ from tests.scenario import after
 
 Found = list[tuple[str, int | None, str]]
 
-OTHERS = ("p", "q", "r")
-"""Orders that have a line each between the lines of another, so that it leaves a memory that holds two."""
+OTHERS = ("p", "q", "r", "s", "t")
+"""Orders that have a line each between the lines of another, so that it leaves a memory that holds four."""
 
 
-@pytest.fixture(params=["in memory", "read again"])
+@pytest.fixture(params=["in memory", "packed", "read again"])
 def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "read again":
+    if request.param != "in memory":
         forget(monkeypatch)
+    if request.param == "packed":
+        monkeypatch.setattr(kept, "PACKED_BYTES", 1 << 20)
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep no more than the last order and the one before it."""
-    monkeypatch.setattr(redecide, "KEPT_BYTES", 10)
+    """Keep no more than the last two orders, and the two before them packed."""
+    monkeypatch.setattr(kept, "WHOLE_BYTES", 10)
+    monkeypatch.setattr(kept, "PACKED_BYTES", 0)
     monkeypatch.setattr("ledger.scan.BLOCK_BYTES", 300)
 
 

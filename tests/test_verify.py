@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger import findings, redecide
+from ledger import findings, kept
 from ledger.book import Ledger
 from ledger.checkpoint import Checkpoint, origin_of
 from ledger.decide import Decision, decide
@@ -161,11 +161,11 @@ def test_what_was_decided_under_another_policy_is_good(lines: list[Recorded], po
 
 
 @settings(max_examples=40)
-@given(histories(min_orders=3, max_orders=6), st.integers(4000, 9000))
-def test_orders_that_left_memory_are_read_again(lines: list[Recorded], kept_bytes: int) -> None:
-    """A generation holds more than a block, here as always: what a block has is read again only after it."""
+@given(histories(min_orders=3, max_orders=6), st.integers(10, 9000), st.sampled_from([0, 1000, 100_000]))
+def test_orders_that_left_memory_are_read_again(lines: list[Recorded], whole_bytes: int, packed_bytes: int) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redecide, "KEPT_BYTES", kept_bytes)
+        patch.setattr(kept, "WHOLE_BYTES", whole_bytes)
+        patch.setattr(kept, "PACKED_BYTES", packed_bytes)
         patch.setattr("ledger.places.FLUSH_EVENTS", 7)
         patch.setattr("ledger.disk.BLOCK_BYTES", 1000)
         patch.setattr("ledger.scan.BLOCK_BYTES", 1000)
@@ -493,6 +493,8 @@ def test_memory_is_dropped_and_damage_told_all_the_same(ledger: Ledger, monkeypa
     )
     due = found(ledger)
     assert due
-    monkeypatch.setattr(redecide, "KEPT_BYTES", 10)
+    monkeypatch.setattr(kept, "WHOLE_BYTES", 10)
     monkeypatch.setattr("ledger.scan.BLOCK_BYTES", 300)
+    assert found(ledger) == due
+    monkeypatch.setattr(kept, "PACKED_BYTES", 0)
     assert found(ledger) == due

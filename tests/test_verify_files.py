@@ -238,7 +238,7 @@ def test_a_line_of_another_order_shows_in_the_index(ledger: Ledger) -> None:
 
 def test_places_that_find_no_room_are_storage_that_failed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     places = Places()
-    places.extend([("a", 0)])
+    places.add("a", 0)
     monkeypatch.setattr(places, "_db", sqlite3.connect("file:none?mode=memory", uri=True))
     with pytest.raises(StorageFailed, match="kept aside"):
         places.flush()
@@ -270,7 +270,8 @@ def test_segments_that_orders_are_read_again_from_are_not_all_kept_open(
     facts: list[Fact] = [s.placed(order_id=f"o{number}", at=s.after(0)) for number in range(12)]
     facts += [s.noted(order_id=f"o{number}", at=s.after(1)) for number in range(12)]
     long = ledger_of(tmp_path / "long", log_of(facts), per_segment=1)
-    monkeypatch.setattr("ledger.redecide.KEPT_BYTES", 10)
+    monkeypatch.setattr("ledger.kept.WHOLE_BYTES", 10)
+    monkeypatch.setattr("ledger.kept.PACKED_BYTES", 0)
     monkeypatch.setattr("ledger.verify.READERS_MAX", 3)
     opened: list[int] = []
     report = verify(long, progress=lambda size, events: opened.append(len(os.listdir("/dev/fd"))))
