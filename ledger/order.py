@@ -27,7 +27,7 @@ _KEPT_BY_A_RETRACTION = {"order_id", "version", "lines", "unread", "retracted", 
 
 
 class Unread(Exception):
-    """Lines are asked for of an order that has them not in memory: whoever keeps orders folds it from its lines."""
+    """Lines are asked for of an order that has them not in memory; whoever keeps orders can restore them."""
 
 
 class Order(Struct, gc=False, array_like=True):

@@ -105,13 +105,13 @@ class Again:
     def next(self, recorded: e.Recorded, line: bytes, at: Position) -> Sequence[Told]:
         """Take the log's next good line, and tell what is wrong with it."""
         event, kept = recorded.event, self._kept
-        if kept.crowded:
-            kept.turn()
         order = kept.recent.get(event.order_id) or self._recalled(event.order_id)
         kept.bytes += len(line)
+        kept.turn(held=event.order_id)
         self._places.add(event.order_id, at)
         if isinstance(order, Gap) or recorded.version != order.version + 1:
-            self._read_lines(order)
+            if isinstance(order, Order) and recorded.version <= order.version:
+                self._read_lines(order)
             kept.recent[event.order_id], told = _after_gap(order, recorded)
             return told
         if self._doubts:
@@ -200,8 +200,8 @@ class Again:
             self._read_lines(order)
             return decide(order, event, self._policy, now)
 
-    def _read_lines(self, order: State) -> None:
-        if isinstance(order, Order) and order.unread:
+    def _read_lines(self, order: Order) -> None:
+        if order.unread:
             places = self._places.of(order.order_id)[: order.unread]
             self._kept.restore(order, [self._read(at) + b"\n" for at in places])
 

@@ -80,7 +80,7 @@ class Writer:
         if order is None:
             lines = self._lines_of(order_id)
             order = fold(order_id, lines)
-            order.lines = [*_encoded(lines)]
+            order.lines = [*_encoded(lines)]  # which take a third of the room
             kept.put(order_id, order)
         return order
 
@@ -206,5 +206,5 @@ class Writer:
 
 
 def _encoded(lines: Iterable[Recorded]) -> list[bytes]:
-    """The lines as bytes, which take a third of the room."""
+    """The bytes of lines."""
     return [encode(replace(line, crc="")) for line in lines]

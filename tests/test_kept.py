@@ -84,6 +84,33 @@ def test_what_cannot_be_packed_is_let_go_of() -> None:
     assert [orders.recall(order_id) for order_id in "abc"] == [None, None, Order("c")]
 
 
+def test_an_order_that_is_held_stays_however_long_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "WHOLE_BYTES", 10_000)
+    orders = Kept[Never]()
+    long = Order("a")
+    orders.put("a", long)
+    for number in range(1000):
+        orders.put(f"b{number}", Order(f"b{number}"))
+        long.lines.append(bytes(5_000))
+        orders.bytes += 5_000
+        orders.turn(held="a")
+        assert orders.recent["a"] is long
+        assert orders.bytes <= 10_000
+
+
+def test_what_unread_lines_say_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = Kept[Never]()
+    orders.put("a", Order("a", version=1, title="x" * 10_000, lines=[bytes(20_000)]))
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "WHOLE_BYTES", 0)
+        orders.turn()
+        orders.put("b", Order("b"))
+        orders.turn()
+    assert orders.bytes == 0
+    orders.recall("a")
+    assert 10_000 < orders.bytes < 12_000
+
+
 ASKED: dict[str, Callable[[Order], object]] = {
     "history": lambda order: order.history,
     "line": lambda order: order.line(1),

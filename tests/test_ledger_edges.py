@@ -241,6 +241,10 @@ def test_orders_that_leave_memory_go_on_as_they_were(
     facts = many(20)
     assert bring_in(ledger, facts).recorded == len(facts)
     assert bring_in(ledger, facts).duplicates == len(facts)
+    more = many(25)
+    for at_once in ({"dry_run": True}, {"atomic": True}):
+        summary = bring_in(ledger, [*more, *more], **at_once)
+        assert (summary.recorded, summary.duplicates) == (len(more) - len(facts), len(more) + len(facts))
     assert verify(ledger).ok
 
 

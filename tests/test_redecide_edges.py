@@ -1,7 +1,7 @@
 """verify where a line was refused, or an order cannot be followed: what the lines after it know, and what is forgotten.
 
-Each log is verified with all its orders in memory; with the last two, and the others without their lines; and with the
-last four, when the others are read again.
+Each log is verified with all its orders in memory; with the last two, and the others without their lines; and with few
+without their lines, when the others are read again.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tests.scenario import after
 Found = list[tuple[str, int | None, str]]
 
 OTHERS = ("p", "q", "r", "s", "t")
-"""Orders that have a line each between the lines of another, so that it leaves a memory that holds four."""
+"""Orders that have a line each between the lines of another, so that it leaves a memory that holds fewer."""
 
 
 @pytest.fixture(params=["in memory", "packed", "read again"])
@@ -33,7 +33,7 @@ def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep no more than the last two orders, and the two before them packed."""
+    """Keep no more than the last two orders, and the one or two before them packed."""
     monkeypatch.setattr(kept, "WHOLE_BYTES", 10)
     monkeypatch.setattr(kept, "PACKED_BYTES", 0)
     monkeypatch.setattr("ledger.scan.BLOCK_BYTES", 300)
