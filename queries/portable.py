@@ -66,6 +66,29 @@ def for_spark(query: exp.Query, named: Callable[[str, str], str] = lambda schema
     return renamed.sql("spark", unsupported_level=ErrorLevel.RAISE, comments=False)
 
 
+def names(query: exp.Query) -> set[str]:
+    """Every name in a statement, whatever it is of."""
+    return {identifier.name for identifier in query.find_all(exp.Identifier)}
+
+
+def takes_all(query: exp.Query) -> bool:
+    """Whether a statement takes the columns of some relation without naming each."""
+    stars = (star for star in query.find_all(exp.Star) if not isinstance(star.parent, exp.Count))
+    natural = (join for join in query.find_all(exp.Join) if str(join.args.get("method") or "").upper() == "NATURAL")
+    return any(stars) or any(natural)
+
+
+def without_ctes(query: exp.Query, schema: str) -> exp.Query:
+    """The statement reading relations of a schema that have the names of its CTEs, instead of these."""
+    bare = query.copy()
+    ctes = {cte.alias for cte in bare.ctes}
+    bare.set("with_", None)
+    for table in list(bare.find_all(exp.Table)):
+        if not table.db and table.name in ctes:
+            table.replace(exp.alias_(exp.to_table(f"{schema}.{table.name}"), table.alias or table.name, table=True))
+    return bare
+
+
 def tables(query: exp.Query) -> set[tuple[str, str]]:
     """The schemas (nothing for none) and names of the tables that a statement reads."""
     return {(table.db, table.name) for table in _tables(query)}

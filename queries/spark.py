@@ -36,6 +36,8 @@ _SETTINGS = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",  # what overflows or cannot be cast is an error, and no NULL
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",  # no digit of an amount is rounded away
+    "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",  # the events of an order stay in one place,
+    "spark.sql.requireAllClusterKeysForCoPartition": "false",  # also for what is joined by order and something else
 }
 _TYPES = {"VARCHAR": "STRING", "JSON": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ", "VARCHAR[]": "ARRAY<STRING>"}
 """Spark's names of types, where they are others than DuckDB's."""
@@ -80,16 +82,19 @@ class Cluster:
         self._texts = _texts(self._binder, apart=apart)
         self._tables = _tables(names, moment)
         self._made: set[str] = set()
-        self._young: DataFrame | None = None
+        self._inner = _INNER if apart else ""
+        self._events = self._inner + "events"
+        self._columns = _described(self._binder, "named.events" if apart else "events")
+        self._kept: DataFrame | None = None
+        self._kept_columns: set[str] = set()
         self._spark = connect(url)
 
     def close(self) -> None:
         """Let go of the session; what still runs there is stopped."""
         self._binder.close()
-        with suppress(Exception):  # a cluster that is gone has nothing to let go of
-            self._spark.interruptAll()
-            if self._young is not None:
-                self._young.unpersist()
+        for let_go in (self._spark.interruptAll, self._let_go):
+            with suppress(Exception):  # a cluster that is gone has nothing to let go of
+                let_go()
         self._spark.stop()
 
     def run(self, sql: str, params: Params) -> Result:
@@ -110,6 +115,7 @@ class Cluster:
             for name, value in select.params.items()
         }
         with self._limits():
+            self._keep(query)
             table = self._spark.sql(self._said(query), args=given).toArrow()
         made = [_maker(kind, decimals) for kind in select.types]
         columns = [map(make, column.to_pylist()) for make, column in zip(made, table.columns, strict=True)]
@@ -161,18 +167,61 @@ class Cluster:
                 columns, rows = self._tables[name]
                 self._spark.createDataFrame(rows, _schema(columns)).createOrReplaceTempView(name)
             elif name == "internal_log":
-                self._define(name, self._log())
+                self._define(name, self._rows_of_files())
+            elif name == self._events:
+                self._make_events()
             elif name in self._texts:
                 self._define(name, *self._texts[name])
 
     def _define(self, name: str, sql: str, inner: str = "") -> None:
-        self._spark.sql(f"CREATE TEMPORARY VIEW {name} AS {self._said(portable.parsed(sql), inner)}")
+        self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {self._said(portable.parsed(sql), inner)}")
 
-    def _log(self) -> str:
-        """The rows of the log; each of several ledgers is looked at once, whether it is there as a whole.
+    def _keep(self, query: "exp.Query") -> None:
+        """Let the cluster keep what a statement needs of `events`, which the other relations read again and again."""
+        read = portable.tables(query)
+        if read <= {("", "events")} and not self._kept_columns:
+            return  # it reads them once
+        needed = {*self._columns} if ("", "events") in read and portable.takes_all(query) else self._names(query)
+        if not needed & {*self._columns} <= self._kept_columns:
+            self._kept_columns |= needed & {*self._columns}
+            self._made.discard(self._events)
+            self._make(self._events)
 
-        The lines that have no columnar copy are parsed once and kept by the cluster until the session ends.
+    def _names(self, query: "exp.Query") -> set[str]:
+        """The names in a statement and in the relations that it reads; a column of `events` that it needs is named."""
+        found = portable.names(query)
+        for schema, table in portable.tables(query):
+            text, _ = self._texts.get(f"{schema}_{table}" if schema else self._inner + table, ("", ""))
+            if text:
+                found |= self._names(portable.parsed(text))
+        return found
+
+    def _make_events(self) -> None:
+        """Make the relation that all others are made of; of what is kept the rows of an order are in one place.
+
+        A column that is not kept fails when it is read, instead of being empty.
         """
+        self._let_go()
+        if not self._kept_columns:
+            self._define(self._events, "SELECT * FROM all_events")
+            return
+        kept = [name for name in self._columns if name in self._kept_columns]
+        rows = self._spark.sql(self._said(portable.parsed(f"SELECT {', '.join(kept)} FROM all_events")))  # noqa: S608
+        self._kept = rows.repartition(relations.ORDER).persist()
+        self._kept.createOrReplaceTempView("kept_events")
+        columns = ", ".join(
+            f"`{name}`" if name in kept else f"CAST(raise_error('{name} is not kept') AS {_type(kind)}) AS `{name}`"
+            for name, kind in self._columns.items()
+        )
+        self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {self._events} AS SELECT {columns} FROM kept_events")  # noqa: S608
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.unpersist()
+            self._kept = None
+
+    def _rows_of_files(self) -> str:
+        """The rows of the log; each of several ledgers is looked at once, whether it is there as a whole."""
         listed = [(source, *source.listed()) for source in self._sources]
         lines = {_path(source.url(file)): source.name for source, files, _ in listed for file in files}
         columns = {_path(source.url(file)): source.name for source, _, files in listed for file in files}
@@ -187,12 +236,7 @@ class Cluster:
         if several and views:
             paths = self._checked(views, lines | columns)
             self._tables["internal_files"] = (dict.fromkeys(("path", "ledger"), "VARCHAR"), paths)
-        rows = [_rows(view, several=several) for view in views]
-        if lines:
-            self._young = self._spark.sql(self._said(portable.parsed(rows[0]))).persist()
-            self._young.createOrReplaceTempView("young")
-            rows[0] = "SELECT * FROM young"
-        return " UNION ALL ".join(rows) or log.NOTHING
+        return " UNION ALL ".join(_rows(view, several=several) for view in views) or log.NOTHING
 
     def _of_files(self, read: "DataFrame", view: str) -> str:
         read.selectExpr("*", "_metadata.file_path AS path").createOrReplaceTempView(view)
@@ -323,11 +367,19 @@ def _texts(binder: duckdb.DuckDBPyConnection, *, apart: bool) -> dict[str, tuple
     found = {
         name.replace(".", "_") if "." in name else inner + name: (sql, inner) for name, sql in relations.definitions()
     }
+    events = portable.parsed(found.pop(inner + "events")[0])
+    # What the cluster keeps is found again below other CTEs only where it has none: they become views.
+    found |= {f"internal_{cte.alias}": (cte.this.sql("duckdb"), "") for cte in events.ctes}
+    found["all_events"] = (portable.without_ctes(events, "internal").sql("duckdb"), "")
     if apart:
         for name in relations.VIEWS:
-            columns = [column for column, *_ in binder.execute(f"DESCRIBE named.{name}").fetchall()]
-            found[name] = (relations.apart(columns, inner + name), "")
+            found[name] = (relations.apart([*_described(binder, f"named.{name}")], inner + name), "")
     return found
+
+
+def _described(binder: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """The columns of a relation with their types."""
+    return {column: kind for column, kind, *_ in binder.execute(f"DESCRIBE {relation}").fetchall()}
 
 
 def _portable(sql: str) -> "exp.Query":
@@ -342,19 +394,21 @@ def _portable(sql: str) -> "exp.Query":
     return query
 
 
+def _type(kind: str) -> str:
+    """A type of DuckDB's as Spark writes it."""
+    return _TYPES.get(kind, kind)
+
+
 def _schema(columns: Mapping[str, str]) -> str:
     """Columns with types of DuckDB's as Spark writes them."""
-    return ", ".join(f"`{name}` {_TYPES.get(kind, kind)}" for name, kind in columns.items())
+    return ", ".join(f"`{name}` {_type(kind)}" for name, kind in columns.items())
 
 
 _FIELDS = ", ".join(
-    f"`{name}`: {'STRING' if kind.startswith(_IN_TEXT) else _TYPES.get(kind, kind)}" for name, kind in EVENT.items()
+    f"`{name}`: {'STRING' if kind.startswith(_IN_TEXT) else _type(kind)}" for name, kind in EVENT.items()
 )
 _LINES = (
-    ", ".join(
-        f"`{name}` {'STRING' if kind.startswith(_IN_TEXT) else _TYPES.get(kind, kind)}"
-        for name, kind in ENVELOPE.items()
-    )
+    ", ".join(f"`{name}` {'STRING' if kind.startswith(_IN_TEXT) else _type(kind)}" for name, kind in ENVELOPE.items())
     + f", `event` STRUCT<{_FIELDS}>"
 )
 """The schema of the lines of the log: instants and amounts are cast, since Spark's own reader is not as exact."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from queries import portable
 from tests.dialect import problems
 from tests.running import ROOT
 
@@ -68,3 +69,37 @@ def test_what_is_portable_is_let_pass() -> None:
         FROM firsts ORDER BY carrier
     """
     assert list(problems(sql.replace("AS then", "AS later"), ordered=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "takes_all"),
+    [
+        ("SELECT seq FROM events", False),
+        ("SELECT count(*) AS n FROM events", False),
+        ("SELECT count(*) FILTER (WHERE odd IS NULL) AS n, max(seq) AS seq FROM events", False),
+        ("SELECT * FROM events", True),
+        ("FROM events", True),
+        ("SELECT e.* EXCLUDE (note) FROM events AS e", True),
+        ("WITH d AS (SELECT DISTINCT * FROM events) SELECT count(*) AS n FROM d", True),
+        ("SELECT seq FROM events NATURAL JOIN orders", True),
+        ("SELECT seq FROM events JOIN orders USING (order_id)", False),
+    ],
+)
+def test_what_takes_columns_without_naming_them_is_seen(sql: str, takes_all: bool) -> None:
+    assert portable.takes_all(portable.parsed(sql)) == takes_all
+
+
+def test_every_name_of_a_column_is_seen() -> None:
+    sql = (
+        "WITH c AS (SELECT a, e.b AS x FROM events AS e WHERE e.c > 1) "
+        "SELECT x FROM c JOIN events USING (d) QUALIFY row_number() OVER (PARTITION BY f ORDER BY g) = 1"
+    )
+    assert {*"abcdfg"} <= portable.names(portable.parsed(sql))
+
+
+def test_ctes_can_be_relations_of_their_own() -> None:
+    query = portable.parsed("WITH c AS (SELECT seq FROM t) SELECT c.seq, d.seq FROM c JOIN c AS d ON c.seq = d.seq")
+    bare = portable.without_ctes(query, "internal")
+    assert bare.sql("duckdb") == ("SELECT c.seq, d.seq FROM internal.c AS c JOIN internal.c AS d ON c.seq = d.seq")
+    assert portable.tables(bare) == {("internal", "c")}
+    assert portable.tables(query) == {("", "t")}

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.cluster import Cluster
 from commands.main import run
+from queries import portable
 from queries.catalog import audits
 from queries.engine import Relations, Result, open_sources
 from queries.moment import Moment
@@ -101,6 +102,19 @@ def test_an_audit_has_the_same_answer(told: Both, name: str) -> None:
 @pytest.mark.parametrize("sql", OWN)
 def test_ones_own_sql_has_the_same_answer(apart: Both, sql: str) -> None:
     assert apart.agree(sql, {}, ordered=True).rows
+
+
+@pytest.mark.parametrize("relation", ["closures", "timers"])
+def test_a_relation_is_made_of_events_that_the_cluster_keeps(told: Both, relation: str) -> None:
+    """It reads files and sends rows between workers only to make the kept events: by what takes them back, by order."""
+    sql = f"SELECT * FROM {relation}"
+    told.there.run(sql, {})
+    asked = f"EXPLAIN {told.there._said(portable.parsed(sql))}"
+    plan = told.there._spark.sql(asked).toArrow().to_pylist()[0]["plan"]
+    kept = plan.count("InMemoryTableScan")
+    assert kept > 1
+    assert plan.count("FileScan parquet") == kept * 2
+    assert plan.count("Exchange hashpartitioning") <= kept * 3
 
 
 COMMANDS = (
