@@ -43,6 +43,7 @@ GROUPS = {
             "tests/test_retraction.py",
             "tests/test_timers.py",
             "tests/test_same_fact.py",
+            "tests/test_kept.py",
             "tests/test_laws_order.py",
         ),
     ),
