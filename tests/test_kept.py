@@ -125,5 +125,5 @@ def test_lines_that_are_unread_are_not_taken_for_none(asked: str) -> None:
     lines = log_of([s.placed(order_id="a", at=s.after(0)), s.noted(order_id="a", at=s.after(1))])
     order = packed(lines)
     assert (order.version, order.unread, order.lines) == (2, 2, [])
-    with pytest.raises(Unread, match="^a$"):
+    with pytest.raises(Unread, match=r"^a$"):
         ASKED[asked](order)

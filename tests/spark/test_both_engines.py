@@ -22,7 +22,7 @@ from queries.spark import Cluster as Opened
 from queries.spark import open_cluster
 from tests.spark.conftest import EVENTS
 
-NOW = datetime(2026, 6, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+NOW = datetime(2026, 4, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 OWN = (
     "SELECT ledger, status, count(*) AS orders, CAST(sum(paid) AS DECIMAL(38,4)) AS paid, $now AS asked "
     "FROM orders GROUP BY ledger, status ORDER BY ledger, status",
