@@ -47,7 +47,7 @@ facts are and what each peer does.
 LIMITS = """\
 **import and verify.** At {events} events, decoding a fact, making its line, writing and indexing it take {written} µs
 of one core, which is {first} events/s before any rule is looked at; the rules, reading orders again that are no longer
-in memory (128 MB of lines are), and on the same core the columnar copies, take {rules} µs more. For `verify` it is
+in memory, and on the same core the columnar copies, take {rules} µs more. For `verify` it is
 {read} µs to read, hash and encode a line, and {again} µs to decide it again.
 A profile of the rules is flat: some forty calls of Python functions for an event, of which the largest, `decide`
 itself, takes a tenth of the time. What is left to gain is another language, or more cores: an order's events have to be
