@@ -98,6 +98,7 @@ class Cluster:
                     "SPARK_LOCAL_IP": HOST,
                     "SPARK_MASTER_HOST": HOST,
                     "SPARK_LOCAL_DIRS": str(self._folder / "local"),
+                    "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # they start, and do little
                 },
             )
         self._started.append(started)

@@ -36,6 +36,7 @@ _SETTINGS = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",  # what overflows or cannot be cast is an error, and no NULL
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",  # no digit of an amount is rounded away
+    "spark.sql.constraintPropagation.enabled": "false",  # it takes longer than it saves, on plans as wide as these
     "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",  # the events of an order stay in one place,
     "spark.sql.requireAllClusterKeysForCoPartition": "false",  # also for what is joined by order and something else
 }
@@ -174,7 +175,8 @@ class Cluster:
                 self._define(name, *self._texts[name])
 
     def _define(self, name: str, sql: str, inner: str = "") -> None:
-        self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {name} AS {self._said(portable.parsed(sql), inner)}")
+        """Make a view of a query; not in SQL, whose text would be analysed anew wherever the view is read."""
+        self._spark.sql(self._said(portable.parsed(sql), inner)).createOrReplaceTempView(name)
 
     def _keep(self, query: "exp.Query") -> None:
         """Let the cluster keep what a statement needs of `events`, which the other relations read again and again."""
@@ -184,7 +186,7 @@ class Cluster:
         needed = {*self._columns} if ("", "events") in read and portable.takes_all(query) else self._names(query)
         if not needed & {*self._columns} <= self._kept_columns:
             self._kept_columns |= needed & {*self._columns}
-            self._made.discard(self._events)
+            self._made.difference_update(self._texts, (self._events,))  # they are made of what was kept until now
             self._make(self._events)
 
     def _names(self, query: "exp.Query") -> set[str]:
@@ -213,7 +215,7 @@ class Cluster:
             f"`{name}`" if name in kept else f"CAST(raise_error('{name} is not kept') AS {_type(kind)}) AS `{name}`"
             for name, kind in self._columns.items()
         )
-        self._spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {self._events} AS SELECT {columns} FROM kept_events")  # noqa: S608
+        self._spark.sql(f"SELECT {columns} FROM kept_events").createOrReplaceTempView(self._events)  # noqa: S608
 
     def _let_go(self) -> None:
         if self._kept is not None:
