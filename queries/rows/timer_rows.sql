@@ -27,33 +27,35 @@ standing AS (
         order_id,
         arg_max(status, version) AS status,
         max(version) FILTER (WHERE closing) AS closed_in,
-        CAST(COALESCE(sum(to_buyer), 0) - COALESCE(sum(refunded), 0) AS DECIMAL(38,4)) AS refund_pending
+        CAST(COALESCE(sum(to_buyer), 0) - COALESCE(sum(refunded), 0) AS DECIMAL(38,4)) AS refund_pending,
+        max(version) FILTER (WHERE type = 'refunded') AS refunded_in,
+        arg_max(occurred_at, version) FILTER (WHERE type = 'refunded') AS refunded_at
     FROM live
     GROUP BY order_id
 ),
-last_closings AS (
-    SELECT live.*
-    FROM live
-    INNER JOIN standing ON standing.order_id = live.order_id AND standing.closed_in = live.version
-),
+-- Of the timers that a closing starts only those of the last one count. Each row is read once, not once for each timer.
 dates AS (
-    SELECT order_id, version, type, occurred_at, 'pay_by' AS timer, pay_by AS due_at FROM live
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'verify_by', verify_by FROM live
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'ship_by', ship_by FROM live
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'answer_by', answer_by FROM live
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'protected_until', protected_until FROM live
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'review_by', review_by FROM live
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'refund_by', refund_by FROM last_closings
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'dispute_until', dispute_until FROM last_closings
-    UNION ALL
-    SELECT order_id, version, type, occurred_at, 'feedback_until', feedback_until FROM last_closings
+    SELECT
+        live.order_id,
+        live.version,
+        live.type,
+        live.occurred_at,
+        timer_kinds.timer,
+        CASE timer_kinds.timer
+            WHEN 'pay_by' THEN live.pay_by
+            WHEN 'verify_by' THEN live.verify_by
+            WHEN 'ship_by' THEN live.ship_by
+            WHEN 'answer_by' THEN live.answer_by
+            WHEN 'protected_until' THEN live.protected_until
+            WHEN 'review_by' THEN live.review_by
+            WHEN 'refund_by' THEN live.refund_by
+            WHEN 'dispute_until' THEN live.dispute_until
+            WHEN 'feedback_until' THEN live.feedback_until
+        END AS due_at
+    FROM live
+    INNER JOIN standing ON standing.order_id = live.order_id
+    CROSS JOIN internal.timer_kinds AS timer_kinds
+    WHERE timer_kinds.while_open OR live.version = standing.closed_in
 ),
 current_dates AS (
     SELECT
@@ -77,13 +79,6 @@ meetings AS (
         live.version > current_dates.version
         OR (live.version < current_dates.version AND live.occurred_at >= current_dates.occurred_at)
     GROUP BY current_dates.order_id, current_dates.timer
-),
-arrivals AS (
-    SELECT live.order_id, arg_max(live.occurred_at, live.version) AS arrived_at
-    FROM live
-    INNER JOIN standing ON standing.order_id = live.order_id
-    WHERE live.type = 'refunded' AND live.version > standing.closed_in AND standing.refund_pending <= 0
-    GROUP BY live.order_id
 )
 SELECT
     current_dates.order_id,
@@ -91,7 +86,10 @@ SELECT
     current_dates.type AS started_by,
     current_dates.occurred_at AS started_at,
     current_dates.due_at,
-    CASE WHEN current_dates.timer = 'refund_by' THEN arrivals.arrived_at ELSE meetings.met_at END AS met_at,
+    CASE
+        WHEN current_dates.timer <> 'refund_by' THEN meetings.met_at
+        WHEN standing.refunded_in > standing.closed_in AND standing.refund_pending <= 0 THEN standing.refunded_at
+    END AS met_at,
     CASE
         WHEN current_dates.timer = 'refund_by' THEN standing.refund_pending > 0
         WHEN timer_kinds.while_open THEN meetings.met_at IS NULL AND standing.closed_in IS NULL
@@ -106,4 +104,3 @@ FROM current_dates
 INNER JOIN internal.timer_kinds AS timer_kinds ON timer_kinds.timer = current_dates.timer
 INNER JOIN standing ON standing.order_id = current_dates.order_id
 LEFT JOIN meetings ON meetings.order_id = current_dates.order_id AND meetings.timer = current_dates.timer
-LEFT JOIN arrivals ON arrivals.order_id = current_dates.order_id

@@ -33,19 +33,15 @@ def far_from_utc(spark: Path) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(spark: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    found = started(spark, tmp_path_factory.mktemp("cluster"))
-    yield found
-    found.stop()
-
-
-def started(spark: Path, folder: Path) -> Cluster:
-    """Start a cluster that is quick with little: compiling a plan takes longer than running it on a few rows."""
+    """A cluster that is quick with little: compiling a plan takes longer than running it on a few rows."""
     little = {
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
-    return Cluster(spark, folder, memory="768m", settings=little)
+    found = Cluster(spark, tmp_path_factory.mktemp("cluster"), memory="768m", settings=little)
+    yield found
+    found.stop()
 
 
 @pytest.fixture(scope="session")

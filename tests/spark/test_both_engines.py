@@ -121,9 +121,7 @@ COMMANDS = (
     ("audit", "refunded-closures", "--since", "2025-11-01", "--reason", "security", "-o", "json"),
     ("audit", "closures-by-reason", "--as-of", "2025-09-01T01:02:03.000004", "--known-at", "2027-01-01"),
     ("audit", "bait-prices", "--ratio", "0.7", "--as-of", "2025-09-01"),
-    ("audit", "seller-risk", "--min-orders", "12"),
     ("money", "--by", "seller"),
-    ("money", "-o", "table"),
     ("list", "--status", "disputed", "--sort", "paid", "--limit", "50"),
     ("list", "--seller", "no-such", "-o", "table"),
     (
