@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
@@ -112,6 +113,7 @@ def _currency_columns(columns: Sequence[str]) -> list[int | None]:
     return [places.get(name.removesuffix("_amount") + "_currency", common) for name in columns]
 
 
+@lru_cache(maxsize=1 << 16)  # most amounts of a long answer come again and again
 def amount(value: Decimal | str, currency: object) -> str:
     """Write an amount with its currency's decimals; more only if it has them, two where the currency is not known."""
     decimals = EXPONENTS.get(currency, 2) if isinstance(currency, str) else 2
