@@ -113,11 +113,15 @@ def _currency_columns(columns: Sequence[str]) -> list[int | None]:
     return [places.get(name.removesuffix("_amount") + "_currency", common) for name in columns]
 
 
-@lru_cache(maxsize=1 << 16)  # most amounts of a long answer come again and again
 def amount(value: Decimal | str, currency: object) -> str:
     """Write an amount with its currency's decimals; more only if it has them, two where the currency is not known."""
     decimals = EXPONENTS.get(currency, 2) if isinstance(currency, str) else 2
-    whole, _, fraction = (value if isinstance(value, str) else f"{value:f}").partition(".")
+    return _with_places(value if isinstance(value, str) else f"{value:f}", decimals)
+
+
+@lru_cache(maxsize=1 << 16)  # most amounts of a long answer come again and again
+def _with_places(number: str, decimals: int) -> str:
+    whole, _, fraction = number.partition(".")
     fraction = fraction.rstrip("0").ljust(decimals, "0")
     return f"{whole}.{fraction}" if fraction else whole
 

@@ -134,6 +134,7 @@ def test_md_makes_text_inert_and_aligns_numbers(capsys: pytest.CaptureFixture[st
         ("5.0000", None, "5.00"),
         ("5.1230", None, "5.123"),
         ("5.0000", "QQQ", "5.00"),
+        ("5.0000", ["JPY"], "5.00"),  # of SQL that calls a list so
         ("9" * 34 + ".1200", "USD", "9" * 34 + ".12"),
     ],
 )
