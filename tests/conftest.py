@@ -3,7 +3,8 @@
 import duckdb
 from hypothesis import HealthCheck, settings
 
-import queries.engine  # noqa: F401 - it reads the structs' types, which has to be done before a test freezes the clock
+import ledger.formats.cloudevents  # noqa: F401 - these read the structs' types, before a test freezes the clock
+import queries.engine  # noqa: F401
 from tests.faults import LONG
 
 # DuckDB keeps the class that it makes its first timestamp with: that must not be one of a frozen clock.
