@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,11 +115,7 @@ def _currency_columns(columns: Sequence[str]) -> list[int | None]:
 def amount(value: Decimal | str, currency: object) -> str:
     """Write an amount with its currency's decimals; more only if it has them, two where the currency is not known."""
     decimals = EXPONENTS.get(currency, 2) if isinstance(currency, str) else 2
-    return _with_places(value if isinstance(value, str) else f"{value:f}", decimals)
-
-
-@lru_cache(maxsize=1 << 16)  # most amounts of a long answer come again and again
-def _with_places(number: str, decimals: int) -> str:
+    number = value if isinstance(value, str) else f"{value:f}"
     whole, _, fraction = number.partition(".")
     fraction = fraction.rstrip("0").ljust(decimals, "0")
     return f"{whole}.{fraction}" if fraction else whole
@@ -241,8 +236,11 @@ def _json(
     writer.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., None]:
-    """Make the printer of records with this separator, each ended by a line feed; `write` makes a field of a text."""
+def _separated(by: str, special: re.Pattern[str], write: Callable[[str | None], str]) -> Callable[..., None]:
+    """Make the printer of records with this separator, each ended by a line feed.
+
+    `write` makes a field of a text, and another one only of what is empty or has something `special`.
+    """
 
     def print_rows(
         target: Target, writer: Writer, columns: Sequence[str], types: Sequence[str], batches: Iterable[Sequence[Row]]
@@ -266,7 +264,8 @@ def _separated(by: str, write: Callable[[str | None], str]) -> Callable[..., Non
                 codes = repeat(None) if place is None else table[place]
                 return ["" if cell is None else amount(cell, code) for cell, code in zip(cells, codes, strict=False)]
             if kinds == {str} and shown is str:
-                return map(write, cells)
+                bare = all(cells) and not special.search("".join(cells))
+                return cells if bare else map(write, cells)
             if kinds == {datetime}:
                 return ["" if cell is None else instant(cell) for cell in cells]
             return [field(at, cell, row) for cell, row in zip(cells, rows, strict=True)]
@@ -285,8 +284,6 @@ def _quoted(field: str | None) -> str:
     """Write a field of csv as RFC 4180 says: NULL is empty, empty text is quoted."""
     if field is None:
         return ""
-    if field.isalnum():
-        return field
     if not field or _QUOTED.search(field):
         return '"' + field.replace('"', '""') + '"'
     return field
@@ -323,8 +320,8 @@ def numeric(kind: str) -> bool:
 _PRINTERS: dict[str, Callable[..., None]] = {
     "json": _json,
     "jsonl": _jsonl,
-    "csv": _separated(",", _quoted),
-    "tsv": _separated("\t", _escaped),
+    "csv": _separated(",", _QUOTED, _quoted),
+    "tsv": _separated("\t", _SPECIAL, _escaped),
     "md": _md,
 }
 

@@ -28,7 +28,7 @@ SUFFIX = ".parquet"
 _FORMAT = f"2 {duckdb.__version__} {log.COLUMNS}"
 """What a copy is, the columns and their types: where a version of the program has others, it makes its own."""
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 18
 
 ROW_GROUP = 20_480
 """So many rows are sorted and compressed together: more take more memory to write, fewer more time to read."""
@@ -200,11 +200,11 @@ def made_from(segment: LogFile) -> str:
 
 def named(beginning: str, content: Path) -> str:
     """What a file with these bytes is called; OSError."""
-    crc = 0
+    crc, block = 0, memoryview(bytearray(_BLOCK_BYTES))
     fd = os.open(content, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with open(fd, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK_BYTES):
-            crc = crc32(block, crc)
+        while size := file.readinto(block):
+            crc = crc32(block[:size], crc)
     return f"{beginning}-{crc:08x}{SUFFIX}"
 
 
