@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ Row = Sequence[object]
 BATCH = 1000
 """Rows drawn at a time: a longer table repeats its head, so that any length is printed in bounded memory."""
 
+_HUNDREDTHS = frozenset(code for code, decimals in EXPONENTS.items() if decimals == 2)
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|~&]")
 _SPECIAL = re.compile(r"[\\\t\r\n]")
 SEPARATED = ("csv", "tsv")
@@ -261,8 +261,8 @@ def _separated(by: str, special: re.Pattern[str], write: Callable[[str | None], 
             kinds = {*map(type, cells)} - {type(None)}
             if _is_decimal(types[at]) or kinds == {Decimal}:
                 place = currency_columns[at]
-                codes = repeat(None) if place is None else table[place]
-                return ["" if cell is None else amount(cell, code) for cell, code in zip(cells, codes, strict=False)]
+                codes = [None] * len(cells) if place is None else table[place]
+                return _amounts(types[at], cells, codes)
             if kinds == {str} and shown is str:
                 bare = all(cells) and not special.search("".join(cells))
                 return cells if bare else map(write, cells)
@@ -274,10 +274,21 @@ def _separated(by: str, special: re.Pattern[str], write: Callable[[str | None], 
         for rows in batches:
             table = [*zip(*rows, strict=True)]
             made = [fields(at, table, rows) for at in range(len(table))]
-            writer.write("".join([by.join(line) + "\n" for line in zip(*made, strict=True)]))
+            writer.write("".join([line + "\n" for line in map(by.join, zip(*made, strict=True))]))
             writer.flush()
 
     return print_rows
+
+
+def _amounts(kind: str, cells: Sequence[Any], codes: Sequence[object]) -> list[str]:
+    """Write a column of amounts of this SQL type; NULL is empty."""
+    if kind.endswith(",4)") and {*map(type, cells), *map(type, codes)} == {str}:
+        # Nearly all have two zeros more than their currency: cutting those off takes half of the time.
+        return [
+            cell[:-2] if cell[-2:] == "00" and code in _HUNDREDTHS else amount(cell, code)
+            for cell, code in zip(cells, codes, strict=True)
+        ]
+    return ["" if cell is None else amount(cell, code) for cell, code in zip(cells, codes, strict=True)]
 
 
 def _quoted(field: str | None) -> str:

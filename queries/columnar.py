@@ -7,6 +7,7 @@ format, and the CRC of its own bytes: one that is stale, damaged or of an older 
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from errno import ENOTDIR
 from hashlib import sha256
@@ -51,16 +52,23 @@ def connect(spill: Path, memory: str, threads: int | None = None) -> duckdb.Duck
 
 def good(cache: Path, segments: Iterable[LogFile]) -> Copies:
     """The copies of sealed segments that are what their names say."""
-    found: Copies = {}
-    with suppress(OSError):
-        there = {name.rpartition("-")[0]: name for name in os.listdir(cache) if name.endswith(SUFFIX)}
-        for segment in segments:
-            with suppress(Damaged, OSError):
-                beginning = made_from(segment)
-                name = there.get(beginning, "")
-                if name and name == named(beginning, cache / name):
-                    found[segment] = cache / name
-    return found
+    try:
+        there = {name.rpartition("-")[0]: cache / name for name in os.listdir(cache) if name.endswith(SUFFIX)}
+    except OSError:
+        return {}
+
+    def copy_of(segment: LogFile) -> Path | None:
+        with suppress(Damaged, OSError):
+            beginning = made_from(segment)
+            path = there.get(beginning)
+            if path and path.name == named(beginning, path):
+                return path
+        return None
+
+    segments = [*segments]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # to read them takes longer than anything else that is done here
+        found = dict(zip(segments, pool.map(copy_of, segments), strict=True))
+    return {segment: path for segment, path in found.items() if path}
 
 
 def complete(
