@@ -35,7 +35,7 @@ exports: $(VENV)/.installed-process-mining
 # It needs Java 17 or newer; Spark itself, half a gigabyte, is installed under build/.
 test-spark: export SPARK_HOME := $(CURDIR)/build/spark/pyspark
 test-spark: $(VENV)/.installed-spark build/spark/.installed
-	$(BIN)/pytest tests/spark
+	$(BIN)/pytest -n 2 --dist loadfile tests/spark
 
 # DuckDB beside Spark at 1, 5 and 20 million events: an hour and 10 GB of disk.
 bench-spark: export SPARK_HOME := $(CURDIR)/build/spark/pyspark

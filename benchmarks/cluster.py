@@ -32,7 +32,7 @@ class Cluster:
 
     def __init__(self, spark: Path, folder: Path, *, memory: str, settings: Mapping[str, object]) -> None:
         self._spark = spark
-        self._folder = folder
+        self.folder = folder
         self._port, self._page, connect, *_ = _free_ports(3)
         self._started: list[subprocess.Popen[bytes]] = []
         self.url = f"sc://{HOST}:{connect}"
@@ -58,25 +58,11 @@ class Cluster:
             spark / "bin" / "spark-submit", "--class", _CONNECT, *master, *words, "spark-internal"
         )
         _wait("the Connect server", lambda: _answers(connect))
-        _wait("an executor on each worker", lambda: len(self.executors()) == WORKERS)
-
-    def executors(self) -> list[int]:
-        """The processes that do the work."""
-        here = str(self._folder).encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (process / "cmdline").read_bytes()
-                work = (process / "cwd").readlink()
-            except OSError:
-                continue
-            if _EXECUTOR in words and bytes(work).startswith(here):
-                found.append(int(process.name))
-        return found
+        _wait("an executor on each worker", lambda: len(executors(folder)) == WORKERS)
 
     def stop(self) -> None:
         """End every process."""
-        for process in (*self.executors(), *(started.pid for started in reversed(self._started))):
+        for process in (*executors(self.folder), *(started.pid for started in reversed(self._started))):
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
@@ -86,18 +72,18 @@ class Cluster:
 
     def _start(self, *command: object) -> "subprocess.Popen[bytes]":
         name = f"{len(self._started)}.log"
-        with (self._folder / name).open("wb") as log:
+        with (self.folder / name).open("wb") as log:
             started = subprocess.Popen(
                 [str(word) for word in command],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=self._folder,
+                cwd=self.folder,
                 env={
                     **os.environ,
                     "SPARK_HOME": str(self._spark),
                     "SPARK_LOCAL_IP": HOST,
                     "SPARK_MASTER_HOST": HOST,
-                    "SPARK_LOCAL_DIRS": str(self._folder / "local"),
+                    "SPARK_LOCAL_DIRS": str(self.folder / "local"),
                     "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # they start, and do little
                 },
             )
@@ -108,6 +94,21 @@ class Cluster:
         with urllib.request.urlopen(f"http://{HOST}:{self._page}/json/", timeout=10) as answer:
             found: dict[str, int] = json.load(answer)
             return found
+
+
+def executors(folder: Path) -> list[int]:
+    """The processes that do the work of the cluster with this folder."""
+    here = bytes(folder)
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+            work = (process / "cwd").readlink()
+        except OSError:
+            continue
+        if _EXECUTOR in words and bytes(work).startswith(here):
+            found.append(int(process.name))
+    return found
 
 
 def _free_ports(count: int) -> list[int]:

@@ -136,10 +136,20 @@ def test_md_makes_text_inert_and_aligns_numbers(capsys: pytest.CaptureFixture[st
         ("5.0000", "QQQ", "5.00"),
         ("5.0000", ["JPY"], "5.00"),  # of SQL that calls a list so
         ("9" * 34 + ".1200", "USD", "9" * 34 + ".12"),
+        ("300.00", "USD", "300.00"),
+        ("300", "USD", "300.00"),
+        ("0.0000", "EUR", "0.00"),
+        ("7.000000", "EUR", "7.00"),
+        ("1.0000", "CLF", "1.0000"),
     ],
 )
-def test_an_amount_has_its_currencys_decimals_and_never_loses_one(value: str, currency: object, text: str) -> None:
+def test_an_amount_has_its_currencys_decimals_and_never_loses_one(
+    value: str, currency: object, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert render.amount(Decimal(value), currency) == text
+    for others in [], [("1.0000", "KWD")], [(None, "USD")]:
+        answer = Rows(["x", "currency"], ["DECIMAL(38,4)", "VARCHAR"], [*others, (value, currency)])
+        assert list(csv.reader(printed(capsys, Target("csv"), answer).splitlines()))[-1][0] == text
 
 
 def test_an_amount_of_the_bank_goes_by_the_banks_currency(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,53 +1,87 @@
-"""One cluster for all tests, and four shipped ledgers."""
+"""One cluster and four shipped ledgers for all tests, also where these are shared out among several processes.
+
+One thread of the cluster's server plans a question while its workers wait: two questions at a time take less time.
+"""
 
 import os
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from xdist import is_xdist_worker
+from xdist.workermanage import WorkerController
 
-from benchmarks.cluster import Cluster
+from benchmarks.cluster import Cluster, executors
 from benchmarks.generate import facts
 from commands.main import run
 
 EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old 100 % é": (1, 20_000)}
 """Seed and number of events of each ledger; of two with one seed, some orders are in both."""
 
+_LITTLE = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""A cluster is quick with little so: compiling a plan takes longer than running it on a few rows."""
 
-@pytest.fixture(scope="session")
-def spark() -> Path:
-    """Where Spark is installed."""
-    if not os.environ.get("SPARK_HOME"):
-        pytest.skip("SPARK_HOME names no Spark; `make test-spark` installs one")
-    return Path(os.environ["SPARK_HOME"])
+
+class There(NamedTuple):
+    """What all tests share: the cluster's URL, its folder, and the folder of the ledgers' places."""
+
+    url: str
+    cluster: Path
+    shipped: Path
+
+    def executors(self) -> list[int]:
+        """The processes that do the cluster's work."""
+        return executors(self.cluster)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def far_from_utc(spark: Path) -> None:
-    """Be where no local time is UTC: an instant that goes by the clock on the wall would be another."""
+_THERE = pytest.StashKey[There]()
+_CLUSTER = pytest.StashKey[Cluster]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start what the tests share, before they are shared out."""
+    home = os.environ.get("SPARK_HOME")
+    if not home or is_xdist_worker(session):
+        return
+    # Where no local time is UTC: an instant that goes by the clock on the wall would be another.
     os.environ["TZ"] = "America/Sao_Paulo"
     time.tzset()
+    folder = Path(tempfile.mkdtemp(prefix="spark-"))
+    session.config.stash[_CLUSTER] = start(Path(home), folder / "cluster")
+    _ship(folder)
+    session.config.stash[_THERE] = There(session.config.stash[_CLUSTER].url, folder / "cluster", folder / "shipped")
 
 
-@pytest.fixture(scope="session")
-def cluster(spark: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster that is quick with little: compiling a plan takes longer than running it on a few rows."""
-    little = {
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    found = Cluster(spark, tmp_path_factory.mktemp("cluster"), memory="768m", settings=little)
-    yield found
-    found.stop()
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a process that runs tests what is there."""
+    if there := node.config.stash.get(_THERE, None):
+        node.workerinput["there"] = list(map(str, there))
 
 
-@pytest.fixture(scope="session")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four ledgers, each shipped to a folder of its own here; of each some segments are sealed, and one grows."""
-    folder = tmp_path_factory.mktemp("ledgers")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop the cluster."""
+    if cluster := session.config.stash.get(_CLUSTER, None):
+        cluster.stop()
+        shutil.rmtree(cluster.folder.parent, ignore_errors=True)
+
+
+def start(spark: Path, folder: Path) -> Cluster:
+    """Start a cluster whose processes write into a new folder."""
+    folder.mkdir()
+    return Cluster(spark, folder, memory="768m", settings=_LITTLE)
+
+
+def _ship(folder: Path) -> None:
+    """Ship each ledger to a place in a folder; of each some segments are sealed, and one grows."""
     for name, (seed, count) in EVENTS.items():
         ledger, feed = folder / f"{name}.ledger", folder / f"{name}.jsonl"
         feed.write_text("".join(f"{fact}\n" for fact in islice(facts(count, seed), count)))
@@ -56,7 +90,18 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config.write_text(config.read_text().replace(str(64 << 20), str(6 << 20)))
         assert run(["--ledger", str(ledger), "import", str(feed)]) == 0
         assert run(["--ledger", str(ledger), "ship", str(folder / "shipped" / name)]) == 0
-    return folder / "shipped"
+
+
+@pytest.fixture(scope="session")
+def there(pytestconfig: pytest.Config) -> There:
+    """What all tests share."""
+    if there := pytestconfig.stash.get(_THERE, None):
+        return there
+    told = getattr(pytestconfig, "workerinput", {}).get("there")
+    if not told:
+        pytest.skip("no cluster is there; `make test-spark` installs and starts one")
+    url, cluster, shipped = told
+    return There(url, Path(cluster), Path(shipped))
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cluster import Cluster
 from commands.main import run
+from tests.spark.conftest import There, start
 
 AUDIT = ("audit", "seller-risk", "--now", "2026-06-01")
 
@@ -26,18 +26,16 @@ def on(url: str) -> tuple[str, ...]:
     return ("--engine", "spark", "--connect", url)
 
 
-def every(shipped: Path) -> tuple[str, ...]:
-    return ("--ledger", f"{shipped}/*")
+def every(places: Path) -> tuple[str, ...]:
+    return ("--ledger", f"{places}/*")
 
 
-def test_an_executor_that_is_killed_changes_nothing(
-    cluster: Cluster, shipped: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    here = ask(capsys, *every(shipped), *AUDIT)
+def test_an_executor_that_is_killed_changes_nothing(there: There, capsys: pytest.CaptureFixture[str]) -> None:
+    here = ask(capsys, *every(there.shipped), *AUDIT)
     killed: list[int] = []
 
     def kill() -> None:
-        before = cluster.executors()
+        before = there.executors()
         time.sleep(4)  # the relations are made, or the audit is under way
         os.kill(before[0], signal.SIGKILL)
         killed.append(before[0])
@@ -45,10 +43,10 @@ def test_an_executor_that_is_killed_changes_nothing(
     killer = threading.Thread(target=kill)
     killer.start()
     while not killed:  # until one was killed while a question was asked
-        assert ask(capsys, *every(shipped), *AUDIT, *on(cluster.url)) == here
+        assert ask(capsys, *every(there.shipped), *AUDIT, *on(there.url)) == here
     killer.join()
-    assert killed[0] not in cluster.executors()
-    assert ask(capsys, *every(shipped), *AUDIT, *on(cluster.url)) == here
+    assert killed[0] not in there.executors()
+    assert ask(capsys, *every(there.shipped), *AUDIT, *on(there.url)) == here
 
 
 @pytest.mark.parametrize(
@@ -63,9 +61,9 @@ def test_an_executor_that_is_killed_changes_nothing(
     ],
 )
 def test_a_server_that_is_not_there_is_told(
-    url: str, code: int, what: str, shipped: Path, capsys: pytest.CaptureFixture[str]
+    url: str, code: int, what: str, there: There, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = ask(capsys, *every(shipped), *AUDIT, *on(url))
+    found = ask(capsys, *every(there.shipped), *AUDIT, *on(url))
     assert found[:2] == (code, "")
     assert found[2].startswith(f"error: {what}")
     assert len(found[2].splitlines()) <= 3
@@ -83,9 +81,9 @@ def test_a_server_that_is_not_there_is_told(
     ],
 )
 def test_what_is_not_portable_is_refused_before_it_is_sent(
-    sql: str, named: str, shipped: Path, capsys: pytest.CaptureFixture[str], cluster: Cluster
+    sql: str, named: str, there: There, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = ask(capsys, *every(shipped), "sql", sql, *on(cluster.url))
+    code, out, err = ask(capsys, *every(there.shipped), "sql", sql, *on(there.url))
     assert (code, out) == (2, "")
     assert f"engines do not agree about this SQL: {named}" in err
 
@@ -101,82 +99,84 @@ def test_what_is_not_portable_is_refused_before_it_is_sent(
     ],
 )
 def test_what_duckdb_refuses_is_refused_with_the_same_words(
-    sql: str, said: str, shipped: Path, capsys: pytest.CaptureFixture[str], cluster: Cluster
+    sql: str, said: str, there: There, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = ask(capsys, *every(shipped), "sql", sql)
-    assert ask(capsys, *every(shipped), "sql", sql, *on(cluster.url)) == here
+    here = ask(capsys, *every(there.shipped), "sql", sql)
+    assert ask(capsys, *every(there.shipped), "sql", sql, *on(there.url)) == here
     assert here[0] == 2
     assert said in here[2]
 
 
-def test_a_value_that_cannot_be_cast_is_told(
-    cluster: Cluster, shipped: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_value_that_cannot_be_cast_is_told(there: There, capsys: pytest.CaptureFixture[str]) -> None:
     sql = "SELECT CAST(type AS BIGINT) AS n FROM events ORDER BY n"
-    code, out, err = ask(capsys, *every(shipped), "sql", sql, *on(cluster.url))
+    code, out, err = ask(capsys, *every(there.shipped), "sql", sql, *on(there.url))
     assert (code, out) == (2, "")
     assert "Spark cannot run the SQL" in err
 
 
-def test_a_question_is_stopped_at_its_time(cluster: Cluster, shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_question_is_stopped_at_its_time(there: There, capsys: pytest.CaptureFixture[str]) -> None:
     sql = "SELECT count(*) AS n FROM events AS a CROSS JOIN events AS b CROSS JOIN events AS c WHERE a.seq > b.seq"
     began = time.monotonic()
-    code, out, err = ask(capsys, *every(shipped), "sql", sql, "--timeout", "8", *on(cluster.url))
+    code, out, err = ask(capsys, *every(there.shipped), "sql", sql, "--timeout", "8", *on(there.url))
     assert (code, out) == (1, "")
     assert "it ran for more than 8 seconds" in err
     assert time.monotonic() - began < 60
 
 
 def test_a_ledger_that_was_not_shipped_is_told(
-    tmp_path: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, there: There, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["init", str(tmp_path / "eu")]) == 0
-    code, out, err = ask(capsys, "--ledger", str(tmp_path / "eu"), *AUDIT, *on(cluster.url))
+    code, out, err = ask(capsys, "--ledger", str(tmp_path / "eu"), *AUDIT, *on(there.url))
     assert (code, out) == (5, "")
     assert "nothing was shipped to" in err
 
 
 @pytest.fixture
-def copied(shipped: Path, tmp_path: Path) -> Path:
-    shutil.copytree(shipped / "cn", tmp_path / "places" / "cn")
-    shutil.copytree(shipped / "us", tmp_path / "places" / "us")
+def copied(there: There, tmp_path: Path) -> Path:
+    shutil.copytree(there.shipped / "cn", tmp_path / "places" / "cn")
+    shutil.copytree(there.shipped / "us", tmp_path / "places" / "us")
     return tmp_path / "places"
 
 
-def test_missing_lines_are_told(copied: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_lines_are_told(copied: Path, there: There, capsys: pytest.CaptureFixture[str]) -> None:
     manifest = copied / "cn" / "shipment.json"
     found = json.loads(manifest.read_text())
     found["files"] = [file for file in found["files"] if file["first_seq"] != 1]
     manifest.write_text(json.dumps(found))
-    code, out, err = ask(capsys, *every(copied), *AUDIT, *on(cluster.url))
+    code, out, err = ask(capsys, *every(copied), *AUDIT, *on(there.url))
     assert (code, out) == (5, "")
     assert "lines of the ledger cn are missing, or there twice" in err
 
 
 @pytest.mark.parametrize("kind", ["columns", "lines"])
 def test_a_file_that_cannot_be_read_is_told(
-    copied: Path, kind: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+    copied: Path, kind: str, there: There, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = sorted((copied / "us" / kind).iterdir())[-1]
     damaged.write_bytes(damaged.read_bytes()[:-2000] + b"\n{damaged")
-    code, out, err = ask(capsys, *every(copied), *AUDIT, *on(cluster.url))
+    code, out, err = ask(capsys, *every(copied), *AUDIT, *on(there.url))
     assert (code, out) == (5, "")
     assert "a shipped ledger cannot be read by the cluster" in err
 
 
-def test_a_file_that_is_gone_is_told(copied: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_gone_is_told(copied: Path, there: There, capsys: pytest.CaptureFixture[str]) -> None:
     sorted((copied / "us" / "columns").iterdir())[0].unlink()
-    code, out, err = ask(capsys, *every(copied), *AUDIT, *on(cluster.url))
+    code, out, err = ask(capsys, *every(copied), *AUDIT, *on(there.url))
     assert (code, out) == (5, "")
     assert "a shipped ledger cannot be read by the cluster" in err
 
 
-def test_a_cluster_that_is_lost_is_told(cluster: Cluster, shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its server is killed while it answers: this is the last test of all, for no other can use it any more."""
-    threading.Timer(6, cluster.server.kill).start()
-    code = 0
-    while not code:
-        code, out, err = ask(capsys, *every(shipped), *AUDIT, *on(cluster.url))
+def test_a_cluster_that_is_lost_is_told(there: There, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its server is killed while it answers: a cluster of its own, for no test can use it any more."""
+    own = start(Path(os.environ["SPARK_HOME"]), tmp_path / "cluster")
+    try:
+        threading.Timer(6, own.server.kill).start()
+        code = 0
+        while not code:
+            code, out, err = ask(capsys, *every(there.shipped), *AUDIT, *on(own.url))
+    finally:
+        own.stop()
     assert (code, out) == (7, "")
     assert err.startswith(("error: the cluster at sc://", "error: no cluster answers at sc://"))
     assert len(err.splitlines()) <= 3
