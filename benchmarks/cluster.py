@@ -36,6 +36,14 @@ class Cluster:
         self._port, self._page, connect, *_ = _free_ports(3)
         self._started: list[subprocess.Popen[bytes]] = []
         self.url = f"sc://{HOST}:{connect}"
+        try:
+            self._start_all(connect, memory, settings)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_all(self, connect: int, memory: str, settings: Mapping[str, object]) -> None:
+        spark, folder = self._spark, self.folder
         self._start(spark / "bin" / "spark-class", _MASTER, "--port", self._port, "--webui-port", self._page)
         _wait("the master", lambda: _answers(self._page))
         for number in range(WORKERS):

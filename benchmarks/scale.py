@@ -1,7 +1,7 @@
 """DuckDB and Spark beside each other: the same audits over the same shipped ledgers, whole processes, started cold.
 
-Spark is a standalone cluster on this machine, with no more cores than DuckDB has: the comparison says what a cluster
-costs before it has more machines.
+Spark is a standalone cluster on this machine with two executors of a core each, and stays up; DuckDB has all cores. On
+a machine with two, the comparison says what a cluster costs before it has more machines.
 """
 
 import argparse

@@ -50,8 +50,8 @@ def connect(spill: Path, memory: str, threads: int | None = None) -> duckdb.Duck
     return con
 
 
-def good(cache: Path, segments: Iterable[LogFile]) -> Copies:
-    """The copies of sealed segments that are what their names say."""
+def good(cache: Path, segments: Iterable[LogFile], threads: int | None = None) -> Copies:
+    """The copies of sealed segments that are what their names say, looked at on so many cores or all."""
     try:
         there = {name.rpartition("-")[0]: cache / name for name in os.listdir(cache) if name.endswith(SUFFIX)}
     except OSError:
@@ -66,7 +66,7 @@ def good(cache: Path, segments: Iterable[LogFile]) -> Copies:
         return None
 
     segments = [*segments]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # to read them takes longer than anything else that is done here
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         found = dict(zip(segments, pool.map(copy_of, segments), strict=True))
     return {segment: path for segment, path in found.items() if path}
 
@@ -83,7 +83,7 @@ def complete(
 ) -> Copies:
     """The good copies of a log's sealed segments, after those that were not there were made, as far as that can be."""
     sealed = snapshot.sealed
-    found = good(cache, sealed)
+    found = good(cache, sealed, threads)
     if len(found) < len(sealed):
         con = connect(spill, memory, threads)
         with closing(con), sandbox.limits(con, timeout):

@@ -1,5 +1,6 @@
 """A folder anywhere that fsspec reaches: on this machine, or in an object store."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from ledger import shipment
 from ledger.errors import LedgerError, StorageFailed, Usage
@@ -50,6 +52,8 @@ class Place:
             raise Usage(
                 f"{url} is no place", why=str(error), hint="give a folder, or a URL like s3://bucket/eu"
             ) from None
+        if isinstance(self.fs, LocalFileSystem):
+            self.root = os.path.realpath(self.root)  # as other programs name its files
         self.root = self.root.rstrip("/")
         self.fs.auto_mkdir = True  # what has folders makes them; a bucket has to be there
 

@@ -116,31 +116,45 @@ def limits(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[No
 @contextmanager
 def time_limit(con: duckdb.DuckDBPyConnection, timeout: float | None) -> Iterator[None]:
     """Stop what runs inside after `timeout` seconds: LimitReached."""
-    done, expired = threading.Event(), threading.Event()
 
     def interrupt() -> None:
-        # An interrupt that comes between two statements is lost, so it is repeated.
+        with suppress(duckdb.ConnectionException):  # closed meanwhile
+            con.interrupt()
+
+    with interrupted(interrupt, timeout) as expired:
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            if not expired.is_set():
+                raise KeyboardInterrupt from error
+            why = f"it ran for more than {timeout:g} seconds"
+            raise LimitReached("the query was stopped", why=why, hint="ask for less, or give more --timeout") from error
+
+
+@contextmanager
+def interrupted(interrupt: Callable[[], None], timeout: float | None) -> Iterator[threading.Event]:
+    """Interrupt what runs inside after `timeout` seconds, from another thread, until it ends; then the event is set.
+
+    An interrupt that comes between two statements is lost, so it is repeated.
+    """
+    done, expired = threading.Event(), threading.Event()
+
+    def watch() -> None:
         seconds = timeout
         while not done.wait(seconds):
             expired.set()
-            with suppress(duckdb.ConnectionException):  # closed meanwhile
-                con.interrupt()
+            interrupt()
             seconds = _INTERRUPT_SECONDS
 
-    watch = None if timeout is None else threading.Thread(target=interrupt, daemon=True)
+    watcher = None if timeout is None else threading.Thread(target=watch, daemon=True)
+    if watcher:
+        watcher.start()
     try:
-        if watch:
-            watch.start()
-        yield
-    except duckdb.InterruptException as error:
-        if not expired.is_set():
-            raise KeyboardInterrupt from error
-        why = f"it ran for more than {timeout:g} seconds"
-        raise LimitReached("the query was stopped", why=why, hint="ask for less, or give more --timeout") from error
+        yield expired
     finally:
         done.set()
-        if watch:
-            watch.join()
+        if watcher:
+            watcher.join()
 
 
 def one_select(con: duckdb.DuckDBPyConnection, sql: str, params: Params) -> Select:

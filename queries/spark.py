@@ -5,11 +5,10 @@ the columns and types that it has there. What other engines would take for somet
 """
 
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Context, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,8 @@ _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",  # what overflows or cannot be cast is an error, and no NULL
+    "spark.sql.files.ignoreCorruptFiles": "false",  # nor are files passed over
+    "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",  # no digit of an amount is rounded away
     "spark.sql.constraintPropagation.enabled": "false",  # it takes longer than it saves, on plans as wide as these
     "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",  # the events of an order stay in one place,
@@ -52,8 +53,10 @@ _IN_TEXT = ("TIMESTAMP", "DECIMAL")
 
 _PATTERN = frozenset("*?[]{}\\")
 _UNREADABLE = ("FAILED_READ_FILE", "MALFORMED_RECORD_IN_PARSING", "PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA")
-_SQL = ("CAST_", "DATATYPE_MISMATCH", "DIVIDE_BY_ZERO", "NUMERIC_", "ARITHMETIC_", "UNRESOLVED_", "PARSE_", "INVALID_")
-"""How the names of Spark's error conditions begin, for files that it cannot read and for SQL that it cannot run."""
+"""How the names of Spark's error conditions begin where it is about files."""
+
+_SQL = frozenset({"0A", "21", "22", "42"})
+"""Classes of SQLSTATE of what is wrong with a statement or its values: not supported, rows, data, rules of access."""
 
 _WHY_MAX = 400
 _NOT_PORTABLE = "docs/sql.md says what all engines take alike; without --engine spark it can be asked here"
@@ -126,29 +129,21 @@ class Cluster:
     @contextmanager
     def _limits(self) -> Iterator[None]:
         """Stop what runs inside after the time it may take: LimitReached; or what `_told` tells."""
-        expired = threading.Event()
 
         def stop() -> None:
-            expired.set()
             with suppress(Exception):  # it is told where the answer is waited for
                 self._spark.interruptAll()
 
-        watch = None if self._timeout is None else threading.Timer(self._timeout, stop)
-        if watch:
-            watch.daemon = True
-            watch.start()
-        try:
-            with _told(self._url):
-                yield
-        except LedgerError as error:
-            if not expired.is_set():
-                raise
-            why = f"it ran for more than {self._timeout:g} seconds"
-            hint = "ask for less, or give more --timeout; has the cluster any workers?"
-            raise LimitReached("the query was stopped", why=why, hint=hint) from error
-        finally:
-            if watch:
-                watch.cancel()
+        with sandbox.interrupted(stop, self._timeout) as expired:
+            try:
+                with _told(self._url):
+                    yield
+            except LedgerError as error:
+                if not expired.is_set():
+                    raise
+                why = f"it ran for more than {self._timeout:g} seconds"
+                hint = "ask for less, or give more --timeout; has the cluster any workers?"
+                raise LimitReached("the query was stopped", why=why, hint=hint) from error
 
     def _said(self, query: "exp.Query", inner: str = "") -> str:
         """A statement in Spark's words, once there are the relations that it reads: those whose names begin so."""
@@ -184,8 +179,9 @@ class Cluster:
         if read <= {("", "events")} and not self._kept_columns:
             return  # it reads them once
         needed = {*self._columns} if ("", "events") in read and portable.takes_all(query) else self._names(query)
-        if not needed & {*self._columns} <= self._kept_columns:
-            self._kept_columns |= needed & {*self._columns}
+        needed = (needed | {relations.ORDER}) & {*self._columns}
+        if not needed <= self._kept_columns:
+            self._kept_columns |= needed
             self._made.difference_update(self._texts, (self._events,))  # they are made of what was kept until now
             self._make(self._events)
 
@@ -295,17 +291,18 @@ def connect(url: str) -> "SparkSession":
     except ImportError as error:
         hint = "pip install 'orderledger[spark]'"
         raise Usage("--engine spark needs the extra spark", why=str(error), hint=hint) from None
+    name = _without_secrets(url)
     try:
         place = DefaultChannelBuilder(url)
         channel = place.toChannel()
     except (PySparkException, ValueError) as error:
         hint = "write it like sc://host:15002"
-        raise Usage(f"{url} is no Spark Connect server", why=" ".join(str(error).split()), hint=hint) from None
+        raise Usage(f"{name} is no Spark Connect server", why=" ".join(str(error).split()), hint=hint) from None
     try:
         grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
     except grpc.FutureTimeoutError:
         why = f"nothing that speaks Spark Connect was there for {_CONNECT_SECONDS} seconds"
-        raise StorageFailed(f"no cluster answers at {url}", why=why, hint="is the server running?") from None
+        raise StorageFailed(f"no cluster answers at {name}", why=why, hint="is the server running?") from None
     finally:
         channel.close()
     for name in ("pyspark", "SQLQueryContextLogger"):
@@ -316,6 +313,11 @@ def connect(url: str) -> "SparkSession":
         for name, value in _SETTINGS.items():
             spark.conf.set(name, value)
     return spark
+
+
+def _without_secrets(url: str) -> str:
+    """A server's URL without its parameters, of which one may be a token."""
+    return url.partition(";")[0].removesuffix("/")
 
 
 @contextmanager
@@ -334,9 +336,10 @@ def _told(url: str) -> Iterator[None]:
         if condition.startswith(_UNREADABLE):
             hint = "can the cluster reach the place? `orderledger ship` brings what is missing"
             raise Damaged("a shipped ledger cannot be read by the cluster", why=why, hint=hint) from error
-        if condition.startswith(_SQL):
+        state = (isinstance(error, PySparkException) and error.getSqlState()) or ""
+        if state[:2] in _SQL:
             raise Usage("Spark cannot run the SQL", why=why, hint=_NOT_PORTABLE) from error
-        raise StorageFailed(f"the cluster at {url} did not answer", why=why) from error
+        raise StorageFailed(f"the cluster at {_without_secrets(url)} did not answer", why=why) from error
 
 
 def _binder(
@@ -456,8 +459,10 @@ def _maker(kind: str, decimals: Callable[[Decimal], Any]) -> Callable[[Any], Any
             return decimals(Decimal(str(value)).quantize(Decimal(1).scaleb(-scale), context=_WIDE))
         if kind == "DOUBLE":
             return float(value)
-        if isinstance(value, datetime) and value.tzinfo:
-            return value.astimezone(UTC).replace(tzinfo=None)
+        if isinstance(value, datetime):
+            return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        if kind == "TIMESTAMP":  # of a day and an interval, which in Spark give a day
+            return datetime.combine(value, time.min)
         return value
 
     return made

@@ -50,6 +50,26 @@ def test_every_view_and_audit_was_looked_at() -> None:
         ("SELECT sum(paid) AS s FROM orders ORDER BY s", "a sum of money that is not cast to DECIMAL(38,4)"),
         ("SELECT string_agg(a, ',') AS s FROM orders ORDER BY s", "string_agg without ORDER BY"),
         ("SELECT arg_max(carrier, version) AS c FROM events ORDER BY c", "arg_max over what may be NULL"),
+        ("SELECT arg_max(outcome, version) AS o FROM events ORDER BY o", "arg_max over what may be NULL"),
+        ("SELECT round(CAST(paid AS DOUBLE), 2) AS r FROM orders ORDER BY r", "round to decimals"),
+        ("SELECT CAST(paid AS BIGINT) AS n FROM orders ORDER BY n", "a CAST to whole numbers of what is not rounded"),
+        ("SELECT EXTRACT(dow FROM placed_at) AS d FROM orders ORDER BY d", "EXTRACT of"),
+        ("SELECT EXTRACT(second FROM placed_at) AS s FROM orders ORDER BY s", "EXTRACT of"),
+        ("SELECT dayofweek(placed_at) AS d FROM orders ORDER BY d", "the function day_of_week"),
+        ("SELECT isodow(placed_at) AS d FROM orders ORDER BY d", "the function"),
+        ("SELECT ln(seq) AS l FROM events ORDER BY l", "the function ln"),
+        ("SELECT any_value(seller) AS s FROM orders ORDER BY s", "the function any_value"),
+        ("SELECT DISTINCT ON (seller) seller, order_id FROM orders ORDER BY seller", "DISTINCT ON"),
+        ("SELECT string_agg(DISTINCT a, ',' ORDER BY a) AS s FROM orders ORDER BY s", "string_agg of DISTINCT"),
+        ("SELECT sum(CAST(seq AS DOUBLE)) AS s FROM events ORDER BY s", "a sum of DOUBLEs"),
+        (
+            "WITH orders AS (SELECT * FROM orders) SELECT seq FROM orders ORDER BY seq",
+            "a CTE that has the name of a relation read before it",
+        ),
+        (
+            "WITH a AS (SELECT seq FROM Orders), orders AS (SELECT seq FROM a) SELECT seq FROM orders ORDER BY seq",
+            "a CTE that has the name of a relation read before it",
+        ),
         ("SELECT a FROM x PIVOT (count(*) FOR b IN (1, 2)) ORDER BY a", "PIVOT"),
     ],
 )
@@ -65,7 +85,8 @@ def test_what_is_portable_is_let_pass() -> None:
             FROM events GROUP BY order_id
             QUALIFY row_number() OVER (PARTITION BY order_id ORDER BY max(seq)) = 1
         )
-        SELECT carrier, round(CAST(paid AS DOUBLE) / 3, 4) AS third, $now + 2 * INTERVAL 1 DAY AS then
+        SELECT carrier, round(CAST(paid AS DOUBLE) / 3) / 100 AS third, CAST(floor(paid) AS BIGINT) AS whole,
+            CAST(count(*) AS BIGINT) AS n, EXTRACT(year FROM $now) AS y, $now + 2 * INTERVAL 1 DAY AS then
         FROM firsts ORDER BY carrier
     """
     assert list(problems(sql.replace("AS then", "AS later"), ordered=True)) == []
@@ -103,3 +124,15 @@ def test_ctes_can_be_relations_of_their_own() -> None:
     assert bare.sql("duckdb") == ("SELECT c.seq, d.seq FROM internal.c AS c JOIN internal.c AS d ON c.seq = d.seq")
     assert portable.tables(bare) == {("internal", "c")}
     assert portable.tables(query) == {("", "t")}
+
+
+def test_names_are_the_same_in_small_and_capital_letters() -> None:
+    query = portable.parsed("WITH C AS (SELECT e.NOTE FROM main.Events AS e) SELECT note FROM c JOIN internal.Files")
+    assert portable.tables(query) == {("", "events"), ("internal", "files")}
+    assert "note" in portable.names(query)
+    assert "FROM events AS e" in portable.for_spark(portable.parsed("SELECT e.seq FROM main.Events AS e"))
+
+
+def test_what_arg_max_leaves_out_is_left_out_elsewhere() -> None:
+    said = portable.for_spark(portable.parsed("SELECT arg_max(status, version) AS s FROM events"))
+    assert "MAX_BY(status, version) FILTER(WHERE NOT status IS NULL)" in said

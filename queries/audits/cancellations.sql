@@ -33,7 +33,7 @@ first_answers AS (
         requests.order_id,
         requests.version,
         arg_min(answers.occurred_at, answers.version) AS answered_at,
-        arg_min(answers.outcome, answers.version) AS outcome
+        arg_min(answers.outcome, answers.version) FILTER (WHERE answers.outcome IS NOT NULL) AS outcome
     FROM requests
     INNER JOIN answers ON answers.order_id = requests.order_id
     WHERE

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from xdist import is_xdist_worker
-from xdist.workermanage import WorkerController
 
 from benchmarks.cluster import Cluster, executors
 from benchmarks.generate import facts
@@ -42,29 +40,28 @@ class There(NamedTuple):
         return executors(self.cluster)
 
 
-_THERE = pytest.StashKey[There]()
 _CLUSTER = pytest.StashKey[Cluster]()
+_FOLDER = "SPARK_TESTS"
+"""The variable of the environment that tells every process of the tests where the cluster and the places are."""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start what the tests share, before they are shared out."""
     home = os.environ.get("SPARK_HOME")
-    if not home or is_xdist_worker(session):
+    if not home or "PYTEST_XDIST_WORKER" in os.environ:
         return
     # Where no local time is UTC: an instant that goes by the clock on the wall would be another.
     os.environ["TZ"] = "America/Sao_Paulo"
     time.tzset()
     folder = Path(tempfile.mkdtemp(prefix="spark-"))
-    session.config.stash[_CLUSTER] = start(Path(home), folder / "cluster")
-    _ship(folder)
-    session.config.stash[_THERE] = There(session.config.stash[_CLUSTER].url, folder / "cluster", folder / "shipped")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: WorkerController) -> None:
-    """Tell a process that runs tests what is there."""
-    if there := node.config.stash.get(_THERE, None):
-        node.workerinput["there"] = list(map(str, there))
+    cluster = session.config.stash[_CLUSTER] = start(Path(home), folder / "cluster")
+    try:
+        (folder / "url").write_text(cluster.url)
+        _ship(folder)
+    except BaseException:  # a session that did not start has no finish
+        pytest_sessionfinish(session)
+        raise
+    os.environ[_FOLDER] = str(folder)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -93,15 +90,12 @@ def _ship(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def there(pytestconfig: pytest.Config) -> There:
+def there() -> There:
     """What all tests share."""
-    if there := pytestconfig.stash.get(_THERE, None):
-        return there
-    told = getattr(pytestconfig, "workerinput", {}).get("there")
-    if not told:
+    if _FOLDER not in os.environ:
         pytest.skip("no cluster is there; `make test-spark` installs and starts one")
-    url, cluster, shipped = told
-    return There(url, Path(cluster), Path(shipped))
+    folder = Path(os.environ[_FOLDER])
+    return There((folder / "url").read_text(), folder / "cluster", folder / "shipped")
 
 
 @pytest.fixture(autouse=True)

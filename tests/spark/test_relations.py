@@ -15,6 +15,14 @@ OWN = (
     "QUALIFY row_number() OVER (PARTITION BY ledger, type ORDER BY occurred_at DESC, order_id) = 1) "
     "SELECT *, occurred_at + 2 * INTERVAL 1 DAY AS later, CAST(length(order_id) AS DOUBLE) / 3 AS third "
     "FROM firsts ORDER BY ledger, type",
+    "SELECT o.LEDGER, o.order_id, e.NOTE, day(o.placed_at) AS d, date_trunc('month', o.placed_at) AS m, "
+    "CAST(o.placed_at AS DATE) + INTERVAL 1 DAY AS next, round(CAST(o.paid AS DOUBLE) * 10 + 0.5) AS r, "
+    "e.seq % 7 AS s, CAST(floor(o.paid) AS BIGINT) AS f, "
+    "concat_ws('-', o.status, e.note, upper(left(o.seller, 3))) AS t "
+    "FROM main.Events AS e JOIN Orders AS o ON e.order_id = o.order_id AND o.ledger = e.ledger "
+    "ORDER BY e.ledger, e.seq LIMIT 500",
+    "SELECT ledger, order_id, arg_max(status, version) AS last FROM events GROUP BY ledger, order_id "
+    "ORDER BY ledger, order_id LIMIT 500",
     "SELECT ledger, order_id, items, title FROM events WHERE items IS NOT NULL OR title LIKE '%\"%' "
     "ORDER BY ledger, order_id, seq LIMIT 500",
     "SELECT 1 AS one, 2.50 AS two, CAST('2026-01-01 00:00:00.000001' AS TIMESTAMP) AS t, NULL AS nothing, true AS yes",
