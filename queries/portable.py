@@ -27,6 +27,7 @@ FORBIDDEN: dict[type[exp.Expr], str] = {
     exp.Subquery: "a subquery that is no named CTE",
     exp.Lambda: "a lambda",
     exp.IntDiv: "//",
+    exp.ILike: "ILIKE",
 }
 _WHOLE = (exp.Round, exp.Floor, exp.Ceil, exp.Count, exp.Length)
 """What a whole number is made of without rounding, which engines do in different ways."""
@@ -37,8 +38,8 @@ _PARTS = frozenset({"YEAR", "QUARTER", "MONTH", "DAY", "HOUR", "MINUTE"})
 _ALIKE = """
     Abs And ArgMax ArgMin Case Cast Ceil Coalesce Concat ConcatWs Contains Count CountIf DateDiff Day DenseRank EndsWith
     Exists Explode Extract FirstValue Floor Greatest GroupConcat Hour If Lag LastValue Lead Least Left Length LogicalAnd
-    LogicalOr Lower Max Min Minute Month Nullif Or Pad Quarter Rank RegexpLike Replace Reverse Right Round RowNumber
-    Split SplitPart StartsWith StrPosition Substring Sum TimeToStr TimestampTrunc Trim Upper Year
+    LogicalOr Max Min Minute Month Nullif Or Pad Quarter Rank RegexpLike Replace Right Round RowNumber
+    Split SplitPart StartsWith StrPosition Substring Sum TimeToStr TimestampTrunc Trim Year
 """
 ALIKE = frozenset(getattr(exp, name) for name in _ALIKE.split())
 """Functions that all engines take alike; others are refused, although most engines know them."""
@@ -66,6 +67,7 @@ def problems(query: exp.Query) -> Iterator[str]:
         if type(node) in FORBIDDEN:
             yield FORBIDDEN[type(node)]
         yield from _of_value(node)
+        yield from _of_aggregate(node)
         yield from _of_node(node, query)
     try:
         sqlglot.parse_one(for_spark(query), read="spark")
@@ -128,12 +130,20 @@ def _of_value(node: exp.Expr) -> Iterator[str]:
     match node:
         case exp.Cast() if node.to.is_type(*exp.DataType.INTEGER_TYPES) and not isinstance(node.this.unnest(), _WHOLE):
             yield "a CAST to whole numbers of what is not rounded"
+        case exp.Cast() if node.to.is_type(*exp.DataType.TEXT_TYPES) and _is_double(node.this):
+            yield "a CAST of a DOUBLE to text"
+        case exp.Like() if "\\" in node.expression.name:
+            yield "a backslash in LIKE"
         case exp.Extract() if node.name.upper() not in _PARTS:
             yield f"EXTRACT of {node.name}"
         case exp.Round() if node.args.get("decimals"):
             yield "round to decimals: write round(x * 100) / 100"
         case exp.Div() if not _is_double(node.this):
             yield "a division that is not of a DOUBLE"
+
+
+def _of_aggregate(node: exp.Expr) -> Iterator[str]:
+    match node:
         case exp.Sum() if _is_double(node.this):
             yield "a sum of DOUBLEs"
         case exp.Sum() if _is_money(node) and not _is_wide(node):

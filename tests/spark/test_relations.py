@@ -18,7 +18,7 @@ OWN = (
     "SELECT o.LEDGER, o.order_id, e.NOTE, day(o.placed_at) AS d, date_trunc('month', o.placed_at) AS m, "
     "CAST(o.placed_at AS DATE) + INTERVAL 1 DAY AS next, round(CAST(o.paid AS DOUBLE) * 10 + 0.5) AS r, "
     "e.seq % 7 AS s, CAST(floor(o.paid) AS BIGINT) AS f, "
-    "concat_ws('-', o.status, e.note, upper(left(o.seller, 3))) AS t "
+    "concat_ws('-', o.status, e.note, left(o.seller, 3)) AS t "
     "FROM main.Events AS e JOIN Orders AS o ON e.order_id = o.order_id AND o.ledger = e.ledger "
     "ORDER BY e.ledger, e.seq LIMIT 500",
     "SELECT ledger, order_id, arg_max(status, version) AS last FROM events GROUP BY ledger, order_id "
