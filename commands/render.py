@@ -236,11 +236,16 @@ def _json(
     writer.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def _separated(by: str, special: re.Pattern[str], write: Callable[[str | None], str]) -> Callable[..., None]:
-    """Make the printer of records with this separator, each ended by a line feed.
+def _separated(by: str, special: re.Pattern[str], escape: Callable[[str], str]) -> Callable[..., None]:
+    """Make the printer of records with this separator, each ended by a line feed; NULL is empty.
 
-    `write` makes a field of a text, and another one only of what is empty or has something `special`.
+    `escape` makes a field of a text that is empty or has something `special`; any other is its own field.
     """
+
+    def write(text: str | None) -> str:
+        if text is None:
+            return ""
+        return text if text and not special.search(text) else escape(text)
 
     def print_rows(
         target: Target, writer: Writer, columns: Sequence[str], types: Sequence[str], batches: Iterable[Sequence[Row]]
@@ -291,18 +296,14 @@ def _amounts(cells: Sequence[Any], codes: Sequence[object]) -> list[str]:
     return ["" if cell is None else amount(cell, code) for cell, code in zip(cells, codes, strict=True)]
 
 
-def _quoted(field: str | None) -> str:
-    """Write a field of csv as RFC 4180 says: NULL is empty, empty text is quoted."""
-    if field is None:
-        return ""
-    if not field or _QUOTED.search(field):
-        return '"' + field.replace('"', '""') + '"'
-    return field
+def _quoted(text: str) -> str:
+    """Quote a field of csv as RFC 4180 says; empty text is quoted, so that it is not NULL."""
+    return '"' + text.replace('"', '""') + '"'
 
 
-def _escaped(field: str | None) -> str:
-    r"""Write a field of tsv, which has no quotes: tab, line ends and backslash become \t, \n, \r, \\; NULL is empty."""
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], field or "")
+def _escaped(text: str) -> str:
+    r"""Escape a field of tsv, which has no quotes: tab, line ends and backslash become \t, \n, \r, \\."""
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
 
 
 def _md(

@@ -291,18 +291,18 @@ def connect(url: str) -> "SparkSession":
     except ImportError as error:
         hint = "pip install 'orderledger[spark]'"
         raise Usage("--engine spark needs the extra spark", why=str(error), hint=hint) from None
-    name = _without_secrets(url)
+    shown = _without_secrets(url)
     try:
         place = DefaultChannelBuilder(url)
         channel = place.toChannel()
     except (PySparkException, ValueError) as error:
         hint = "write it like sc://host:15002"
-        raise Usage(f"{name} is no Spark Connect server", why=" ".join(str(error).split()), hint=hint) from None
+        raise Usage(f"{shown} is no Spark Connect server", why=" ".join(str(error).split()), hint=hint) from None
     try:
         grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
     except grpc.FutureTimeoutError:
         why = f"nothing that speaks Spark Connect was there for {_CONNECT_SECONDS} seconds"
-        raise StorageFailed(f"no cluster answers at {name}", why=why, hint="is the server running?") from None
+        raise StorageFailed(f"no cluster answers at {shown}", why=why, hint="is the server running?") from None
     finally:
         channel.close()
     for name in ("pyspark", "SQLQueryContextLogger"):

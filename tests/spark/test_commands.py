@@ -6,9 +6,10 @@ from commands.main import run
 from tests.spark.conftest import There
 
 COMMANDS = (
+    ("audit", "money-by-month"),
     ("audit", "refunded-closures", "--since", "2025-11-01", "--reason", "security", "-o", "json"),
     ("audit", "closures-by-reason", "--as-of", "2025-09-01T01:02:03.000004", "--known-at", "2027-01-01"),
-    ("audit", "bait-prices", "--ratio", "0.7", "-o", "tsv"),
+    ("audit", "bait-prices", "--ratio", "0.7", "--as-of", "2025-09-01", "-o", "tsv"),
     ("money", "--by", "seller"),
     ("list", "--status", "disputed", "--sort", "paid", "--limit", "50"),
     ("list", "--seller", "no-such", "-o", "table"),

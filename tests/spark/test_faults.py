@@ -45,6 +45,7 @@ def test_an_executor_that_is_killed_changes_nothing(there: There, capsys: pytest
     while killer.is_alive():  # until one was killed while a question was asked
         assert ask(capsys, *every(there.shipped), *AUDIT, *on(there.url)) == here
     assert killed[0] not in there.executors()
+    assert ask(capsys, *every(there.shipped), *AUDIT, *on(there.url)) == here
 
 
 @pytest.mark.parametrize(
