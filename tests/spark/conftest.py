@@ -21,11 +21,12 @@ EVENTS = {"eu": (1, 60_000), "us": (2, 60_000), "cn": (3, 60_000), "old 100 % é
 """Seed and number of events of each ledger; of two with one seed, some orders are in both."""
 
 _LITTLE = {
+    "spark.sql.shuffle.partitions": 2,
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-"""A cluster is quick with little so: compiling a plan takes longer than running it on a few rows."""
+"""A cluster is quick with little so: compiling a plan, and handing out tasks, takes longer than running it."""
 
 
 class There(NamedTuple):

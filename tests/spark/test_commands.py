@@ -6,7 +6,6 @@ from commands.main import run
 from tests.spark.conftest import There
 
 COMMANDS = (
-    ("audit", "money-by-month"),
     ("audit", "refunded-closures", "--since", "2025-11-01", "--reason", "security", "-o", "json"),
     ("audit", "closures-by-reason", "--as-of", "2025-09-01T01:02:03.000004", "--known-at", "2027-01-01"),
     ("audit", "bait-prices", "--ratio", "0.7", "--as-of", "2025-09-01", "-o", "tsv"),
