@@ -132,6 +132,8 @@ def _of_value(node: exp.Expr) -> Iterator[str]:
             yield "a CAST to whole numbers of what is not rounded"
         case exp.Cast() if node.to.is_type(*exp.DataType.TEXT_TYPES) and _is_double(node.this):
             yield "a CAST of a DOUBLE to text"
+        case exp.Like() if not node.expression.is_string:
+            yield "a pattern of LIKE that is not written out"
         case exp.Like() if "\\" in node.expression.name:
             yield "a backslash in LIKE"
         case exp.Extract() if node.name.upper() not in _PARTS:
@@ -158,6 +160,8 @@ def _of_aggregate(node: exp.Expr) -> Iterator[str]:
 
 def _of_node(node: exp.Expr, query: exp.Expr) -> Iterator[str]:
     match node:
+        case exp.With() if node.args.get("recursive"):
+            yield "WITH RECURSIVE"
         case exp.With() if _reads_what_is_named_later(node):
             yield "a CTE that has the name of a relation read before it"
         case exp.Join() if str(node.args.get("method") or "").upper() == "ASOF":

@@ -25,6 +25,7 @@ from queries.sandbox import Params
 from queries.sources import Shipped
 
 if TYPE_CHECKING:
+    from pyspark.errors import PySparkException
     from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.session import SparkSession
     from sqlglot import exp
@@ -332,14 +333,19 @@ def _told(url: str) -> Iterator[None]:
     except (PySparkException, grpc.RpcError) as error:
         said = str(error).partition("\n== SQL")[0].partition("JVM stacktrace")[0]
         why = " ".join(said.split())[:_WHY_MAX]
-        condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
-        if condition.startswith(_UNREADABLE):
-            hint = "can the cluster reach the place? `orderledger ship` brings what is missing"
-            raise Damaged("a shipped ledger cannot be read by the cluster", why=why, hint=hint) from error
-        state = (isinstance(error, PySparkException) and error.getSqlState()) or ""
-        if state[:2] in _SQL:
-            raise Usage("Spark cannot run the SQL", why=why, hint=_NOT_PORTABLE) from error
+        if isinstance(error, PySparkException):
+            if (error.getCondition() or "").startswith(_UNREADABLE) or _is_of_a_line(error):
+                hint = "can the cluster reach the place? `orderledger ship` brings what is missing"
+                raise Damaged("a shipped ledger cannot be read by the cluster", why=why, hint=hint) from error
+            if (error.getSqlState() or "")[:2] in _SQL:
+                raise Usage("Spark cannot run the SQL", why=why, hint=_NOT_PORTABLE) from error
         raise StorageFailed(f"the cluster at {_without_secrets(url)} did not answer", why=why) from error
+
+
+def _is_of_a_line(error: "PySparkException") -> bool:
+    """Whether an error is about a value that stands in a line of the log, and not about one of the statement's."""
+    fragments = (context.fragment().replace("`", "") for context in error.getQueryContext())
+    return any(fragment.startswith(_CASTS) for fragment in fragments)
 
 
 def _binder(
@@ -423,6 +429,10 @@ def _in_line(name: str) -> str:
     """What a column of the log is made of where lines are read."""
     kind, column = COLUMNS[name], log.in_file(name)
     return f"CAST({column} AS {kind})" if kind.startswith(_IN_TEXT) else column
+
+
+_CASTS = ("CAST(event.", *(f"CAST({name} AS" for name, kind in ENVELOPE.items() if kind.startswith(_IN_TEXT)))
+"""How these begin; nobody else's statement has an `event`, and an instant beside it is one already."""
 
 
 def _rows(view: str, *, several: bool) -> str:

@@ -60,6 +60,11 @@ def test_every_view_and_audit_was_looked_at() -> None:
         ("SELECT upper(title) AS t FROM orders ORDER BY t", "the function upper"),
         ("SELECT seq FROM events WHERE title ILIKE 'x%' ORDER BY seq", "ILIKE"),
         (r"SELECT seq FROM events WHERE title LIKE '50\%%' ORDER BY seq", "a backslash in LIKE"),
+        ("SELECT seq FROM events WHERE title LIKE $pattern ORDER BY seq", "a pattern of LIKE that is not written out"),
+        (
+            "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 AS i FROM n) SELECT i FROM n ORDER BY i",
+            "WITH RECURSIVE",
+        ),
         ("SELECT CAST(CAST(paid AS DOUBLE) AS VARCHAR) AS t FROM orders ORDER BY t", "a CAST of a DOUBLE to text"),
         ("SELECT ln(seq) AS l FROM events ORDER BY l", "the function ln"),
         ("SELECT any_value(seller) AS s FROM orders ORDER BY s", "the function any_value"),
