@@ -160,9 +160,7 @@ def test_a_file_that_cannot_be_read_is_told(
     assert "a shipped ledger cannot be read by the cluster" in err
 
 
-def test_a_line_without_a_right_instant_is_told(
-    copied: Path, there: There, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_line_without_a_right_instant_is_told(copied: Path, there: There, capsys: pytest.CaptureFixture[str]) -> None:
     newest = sorted((copied / "us" / "lines").iterdir())[-1]
     newest.write_bytes(newest.read_bytes().replace(b'"occurred_at":"20', b'"occurred_at":"xx', 1))
     sql = "SELECT max(occurred_at) AS latest FROM events"
