@@ -72,6 +72,15 @@ class Verbs(TyperGroup):
         return typer.main.get_command(verb)
 
 
+def _print_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"orderledger {version('orderledger')}")
+        raise typer.Exit
+
+
 app = typer.Typer(cls=Verbs, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
@@ -86,6 +95,9 @@ def orderledger(
             "list, money, audit and sql read several together",
         ),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
 ) -> None:
     """Keep the life of marketplace orders: what happened, why each was closed, and where the money is."""
 

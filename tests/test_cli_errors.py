@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,10 @@ def test_init_where_a_ledger_is_is_exit_2(cli: Cli) -> None:
 def test_without_arguments_the_help_is_shown(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([]) == 2
     assert "Commands:" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(cli: Cli) -> None:
+    assert cli("--version", "show", "no-such-order").out == f"orderledger {version('orderledger')}\n"
 
 
 def test_rejects_may_not_go_into_a_file_that_is_imported(cli: Cli, tmp_path: Path) -> None:
