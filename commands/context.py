@@ -122,11 +122,18 @@ def given_path(ctx: typer.Context) -> Path | None:
     """Give the ledger folder named by `--ledger` or `$ORDERLEDGER`, if any; Usage where several are."""
     given = _given(ctx)
     if len(given) > 1:
-        raise Usage(
-            f"`{ctx.info_name}` reads one ledger, and --ledger names {len(given)}",
-            hint="list, money, audit and sql read several together",
-        )
+        raise Usage(f"`{ctx.info_name}` reads one ledger, and --ledger names {len(given)}", hint=_SEVERAL)
+    if given and not Path(given[0]).exists():
+        if _PATTERN & set(given[0]):
+            raise Usage(f"`{ctx.info_name}` reads one ledger, and {given[0]} is a pattern", hint=_SEVERAL)
+        if "://" in given[0]:
+            raise _only_shipped(ctx, given[0])
     return Path(given[0]) if given else None
+
+
+def _only_shipped(ctx: typer.Context, place: str) -> Usage:
+    what = f"`{ctx.info_name}` reads a ledger itself, and {place} is what was shipped of one"
+    return Usage(what, hint="list, money, audit and sql read that")
 
 
 def ledger_places(ctx: typer.Context) -> dict[str, str]:
@@ -152,6 +159,7 @@ def ledger_places(ctx: typer.Context) -> dict[str, str]:
 
 
 _PATTERN = frozenset("*?[")
+_SEVERAL = "list, money, audit and sql read several together"
 
 
 def _given(ctx: typer.Context) -> list[str]:
@@ -201,6 +209,11 @@ def open_ledger_at(ctx: typer.Context, path: Path) -> "Ledger":
     """Open the ledger in a folder; what it has to warn of is printed on stderr when the command ends."""
     from ledger.book import Ledger
 
+    if not (path / "ledger.toml").exists():
+        from ledger.shipment import MANIFEST
+
+        if (path / MANIFEST).exists():
+            raise _only_shipped(ctx, str(path))
     ledger = Ledger.open(path)
     ctx.call_on_close(lambda: _warn(ledger.warnings))
     return ledger

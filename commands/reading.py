@@ -81,7 +81,7 @@ def is_shipped(place: str) -> bool:
     """Whether a ledger is one that was shipped to a place, and none that is written there."""
     from ledger.shipment import MANIFEST
 
-    return "://" in place or Path(place, MANIFEST).exists()
+    return "://" in place or (Path(place, MANIFEST).exists() and not Path(place, "ledger.toml").exists())
 
 
 def kept_folder() -> Path:
@@ -96,7 +96,8 @@ def _shipped(name: str, place: str) -> "Shipped":
     there = Place(place)
     shipment = there.manifest()
     if shipment is None:
-        raise Damaged("no ledger found", why=f"nothing was shipped to {place}", hint="`orderledger ship` does that")
+        why = "a ledger is there, and a cluster reads what was shipped" if Path(place, "ledger.toml").exists() else ""
+        raise Damaged(f"nothing was shipped to {place}", why=why, hint="`orderledger ship` does that")
     return Shipped(there, shipment, name=name, kept=kept_folder())
 
 

@@ -31,13 +31,32 @@ def command(
 
     place = Place(dest)
     ledger = context.open_ledger(ctx)
+    if place.is_here:
+        _check_apart(Path(place.root))
     copied, shipment = ship(ledger, place)
     left = len(shipment.files) - copied
-    context.say(f"{shipment.events:,} events are in {dest}: {copied:,} files copied, {left:,} were there")
+    files = "1 file" if copied == 1 else f"{copied:,} files"
+    context.say(f"{shipment.events:,} events are in {dest}: {files} copied, {left:,} were there")
+
+
+def _check_apart(folder: Path) -> None:
+    """Refuse a folder that is a ledger, or in one: what is shipped lies apart from what is written."""
+    for ledger in (folder, *folder.parents):
+        if (ledger / "ledger.toml").exists():
+            raise Usage(
+                f"{folder} is {'a ledger' if folder == ledger else f'in the ledger {ledger}'}",
+                why="what is shipped would be taken for what is written there",
+                hint="ship to a folder of its own",
+            )
 
 
 def ship(ledger: "Ledger", place: "Place") -> "tuple[int, Shipment]":
-    """Bring a place up to the ledger; give how many files were copied, and the new manifest."""
+    """Bring a place up to the ledger; give how many files were copied, and the new manifest.
+
+    Damaged where a line that is to be copied is not what was written.
+    """
+    from ledger import scan
+    from ledger.disk import LogFile
     from ledger.shipment import FORMAT, Shipment
 
     before = place.manifest()
@@ -48,6 +67,8 @@ def ship(ledger: "Ledger", place: "Place") -> "tuple[int, Shipment]":
     copied = 0
     for path, file in here:
         if there.get(file.name) != file.sha256 or place.size(file.name) != file.size:
+            if file.kind == "lines":
+                scan.check(LogFile(file.first_seq, path, file.size))
             place.put(path, file)
             copied += 1
     shipment = Shipment(FORMAT, ledger.config.id, events, tuple(file for _, file in here))

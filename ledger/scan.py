@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ledger.disk import BLOCK_BYTES, LINE_BYTES_MAX, LogFile, bytes_between, complete_bytes
-from ledger.line import whole_bytes
+from ledger.errors import Damaged
+from ledger.line import check_crc, whole_bytes
 
 _NAME = re.compile(r"([0-9]{12})\.jsonl")
 
@@ -71,6 +72,15 @@ def blocks(file: LogFile) -> Iterator[Block]:
             yield Block(start, [], NOT_ENDED)
     finally:
         os.close(fd)
+
+
+def check(file: LogFile) -> None:
+    """Damaged where a line of a segment, up to its size, is not what was written; OSError."""
+    for _, lines, fault in blocks(file):
+        for line in lines:
+            check_crc(line)
+        if fault:
+            raise Damaged(f"{file.path.name} is damaged", why=fault)
 
 
 def _next_line(fd: int, offset: int, size: int) -> int:

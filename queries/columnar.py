@@ -19,7 +19,6 @@ import duckdb
 from ledger import scan
 from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged
-from ledger.line import check_crc
 from ledger.segments import Snapshot
 from queries import log, sandbox
 from queries.sandbox import identifier, literal
@@ -114,20 +113,11 @@ def _make_missing(
 def make(con: duckdb.DuckDBPyConnection, cache: Path, segment: LogFile, links: Path) -> Path:
     """Make a segment's copy, if each of its lines is what was written; DuckDB's errors, OSError, Damaged.
 
-    `links` is a private folder.
+    A line that is not would stay in the copy when the segment has long been mended. `links` is a private folder.
     """
     lines = log.sorted_lines(sandbox.plain_path(segment.path, links))
     others = cache.glob(f"{segment.first_seq:012d}-*{SUFFIX}")
-    return write(con, lines, cache, made_from(segment), instead_of=others, check=lambda: _check_lines(segment))
-
-
-def _check_lines(segment: LogFile) -> None:
-    """Raise Damaged where a line does not match its CRC: a copy would keep it when the segment has long been mended."""
-    for _, lines, fault in scan.blocks(segment):
-        for line in lines:
-            check_crc(line)
-        if fault:
-            raise Damaged(f"{segment.path.name} is damaged", why=fault)
+    return write(con, lines, cache, made_from(segment), instead_of=others, check=lambda: scan.check(segment))
 
 
 def write(

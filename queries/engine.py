@@ -60,7 +60,7 @@ class Relations:
         self._memory = memory
         self._timeout = timeout
         self._con, self._log = self._open()
-        self._checked = len(sources) == 1
+        self._checked = False
 
     @property
     def damage(self) -> Damaged | None:
@@ -125,9 +125,16 @@ class Relations:
             return ask()
 
     def _check(self) -> None:
-        """See once that each of several ledgers is there as a whole."""
+        """See once that each of several ledgers, and whatever was shipped, is there as a whole."""
         if not self._checked:
-            self._log.check_seqs({source.name for source in self._sources if source.damage is None})
+            several = len(self._sources) > 1
+            self._log.check_seqs(
+                {
+                    source.name: source.events
+                    for source in self._sources
+                    if source.damage is None and (several or source.events is not None)
+                }
+            )
             self._checked = True
 
     def _told(self, found: Result) -> Result:

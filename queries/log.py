@@ -5,7 +5,7 @@ segments again and again gets the columns that it needs of them from a table ins
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -129,8 +129,8 @@ class Log:
         if self._touching:
             touch(self._con, self._parts[0].copies)
 
-    def check_seqs(self, ledgers: Collection[str]) -> None:
-        """Damaged where the lines of one of these ledgers are not seq 1, 2, 3 …, each once."""
+    def check_seqs(self, ledgers: Mapping[str, int | None]) -> None:
+        """Damaged where the lines of one of these ledgers are not seq 1, 2, 3 …, each once, or are not so many."""
         for part in self._parts:
             rows = _union(
                 f"SELECT seq FROM {source}"  # noqa: S608
@@ -139,10 +139,10 @@ class Log:
                     *([read_parquet(part.copies)] if part.copies else []),
                 )
             )
-            if rows and part.ledger in ledgers:
-                sql = f"SELECT count(*), min(seq), max(seq), sum(seq) FROM ({rows})"  # noqa: S608
+            if part.ledger in ledgers:
+                sql = f"SELECT count(*), min(seq), max(seq), sum(seq) FROM ({rows or _NO_SEQS})"  # noqa: S608
                 [found] = self._con.execute(sql).fetchall()
-                check_seqs(part.ledger, *found)
+                check_seqs(part.ledger, *found, events=ledgers[part.ledger])
 
     def _keep(self, needed: frozenset[str]) -> None:
         if not needed <= self._kept:
@@ -163,13 +163,16 @@ class Log:
         return f"CAST(error('{name} is not kept') AS {COLUMNS[name]})"
 
 
-def check_seqs(ledger: str, count: int, first: int, last: int, total: int) -> None:
-    """Damaged where the seqs of a ledger's lines, which sum to `total`, are not 1, 2, 3 … each once."""
-    if count and (first, last, total) != (1, count, count * (count + 1) // 2):
+def check_seqs(ledger: str, count: int, first: int, last: int, total: int, *, events: int | None) -> None:
+    """Damaged where the seqs of a ledger's lines, which sum to `total`, are not 1, 2, 3 … each once.
+
+    `events` is how many there have to be, where something besides the lines says so: what was shipped does.
+    """
+    if (count and (first, last, total) != (1, count, count * (count + 1) // 2)) or events not in (None, count):
         raise Damaged(
-            f"lines of the ledger {ledger} are missing, or there twice",
-            why=f"it has {count} lines with seq {first} to {last}",
-            hint="`orderledger verify` tells which",
+            f"lines of {f'the ledger {ledger}' if ledger else 'the ledger'} are missing, or there twice",
+            why=f"it has {count} lines" + (f" with seq {first} to {last}" if count else ""),
+            hint="`orderledger verify` tells which" if events is None else f"{events} were shipped; ship it again",
         )
 
 
@@ -234,6 +237,8 @@ def rows_of(column: Callable[[str], str], source: str) -> str:
         f"COALESCE({column('effective_at')}, {column('occurred_at')}) AS effective_at, {fields} FROM {source}"
     )
 
+
+_NO_SEQS = "SELECT seq FROM internal.nothing"
 
 NOTHING = rows_of(identifier, "internal.nothing")
 """The rows of an empty log."""

@@ -11,7 +11,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from ledger import shipment
-from ledger.errors import LedgerError, StorageFailed, Usage
+from ledger.errors import Damaged, LedgerError, StorageFailed, Usage
 from ledger.shipment import Shipment, Shipped
 
 _BLOCK_BYTES = 1 << 20
@@ -32,7 +32,7 @@ def fitting(pattern: str) -> list[str]:
 
 
 class Place:
-    """A folder of this URL or path; Usage where there is nothing that could reach it.
+    """A folder of this URL or path, `is_here` on this machine; Usage where there is nothing that could reach it.
 
     Everything raises StorageFailed where the place does not answer, or not as it should.
     """
@@ -43,18 +43,18 @@ class Place:
             self.fs, self.root = url_to_fs(url)
         except ImportError as error:
             protocol = url.partition("://")[0]
-            raise Usage(
-                f"{url} cannot be reached",
-                why=str(error),
-                hint=f"install what reads {protocol}://, such as the extra s3",
-            ) from None
+            what = "the extra s3" if protocol == "s3" else f"what reads {protocol}://"
+            raise Usage(f"{url} cannot be reached", why=str(error), hint=f"install {what} beside orderledger") from None
         except ValueError as error:
             raise Usage(
                 f"{url} is no place", why=str(error), hint="give a folder, or a URL like s3://bucket/eu"
             ) from None
-        if isinstance(self.fs, LocalFileSystem):
+        self.is_here = isinstance(self.fs, LocalFileSystem)
+        if self.is_here:
             self.root = os.path.realpath(self.root)  # as other programs name its files
         self.root = self.root.rstrip("/")
+        if not url or (is_url(url) and not self.root):
+            raise Usage(f"{url!r} names no place", hint="give a folder, or a URL like s3://bucket/eu")
         self.fs.auto_mkdir = True  # what has folders makes them; a bucket has to be there
 
     @contextmanager
@@ -64,6 +64,8 @@ class Place:
             yield
         except LedgerError:
             raise
+        except NotImplementedError:
+            raise Usage(f"{self.url} {what}", why="nothing can be written to a place of this kind") from None
         except Exception as error:
             raise StorageFailed(
                 f"{self.url} {what}", why=" ".join(str(error).split()) or type(error).__name__
@@ -117,22 +119,24 @@ class Place:
             self.fs.rm_file(self._path(name))
 
     def fetch(self, file: Shipped, to: Path) -> None:
-        """Copy a file from there; StorageFailed where it has not the bytes that were shipped."""
+        """Copy a file from there; Damaged where it is not there, or has not the bytes that were shipped."""
         told, left = sha256(), file.size
-        with (
-            self.told(f"does not give {file.name}"),
-            self.fs.open(self._path(file.name), "rb") as source,
-            to.open("wb") as target,
-        ):
-            while left >= 0 and (block := source.read(_BLOCK_BYTES)):
-                left -= len(block)
-                told.update(block)
-                target.write(block)
+        with self.told(f"does not give {file.name}"):
+            try:
+                source = self.fs.open(self._path(file.name), "rb")
+            except FileNotFoundError:
+                hint = "`orderledger ship` brings it again"
+                raise Damaged(f"{self.url} has no {file.name}", why="it was taken away", hint=hint) from None
+            with source, to.open("wb") as target:
+                while left >= 0 and (block := source.read(_BLOCK_BYTES)):
+                    left -= len(block)
+                    told.update(block)
+                    target.write(block)
         if left or told.hexdigest() != file.sha256:
-            raise StorageFailed(
-                f"{self.url} does not give {file.name}",
-                why="it has other bytes than were shipped",
-                hint="`orderledger ship` brings it again",
+            raise Damaged(
+                f"{self.url} has another {file.name}",
+                why="its bytes are not those that were shipped",
+                hint="remove it there, and `orderledger ship` brings it again",
             )
 
     def url_of(self, file: Shipped) -> str:

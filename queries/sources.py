@@ -30,10 +30,10 @@ _COPY_BYTES = 1024 * 1024
 class Source:
     """A ledger's log as it is at one moment.
 
-    `name` is what its orders bear where several ledgers are read together, `ledger` the ledger's id, `cache` the folder
-    of its columnar copies, None for none. `first_damage` finds the first bad line when the log cannot be read; without
-    it that is Damaged, and so is a log whose damage it does not find. `damage` is set once an answer ends before a
-    damaged line.
+    `name` is what its orders bear where several ledgers are read together, `ledger` the ledger's id, `events` how many
+    it has to have (None: as many as there are), `cache` the folder of its columnar copies, None for none.
+    `first_damage` finds the first bad line when the log cannot be read; without it that is Damaged, and so is a log
+    whose damage it does not find. `damage` is set once an answer ends before a damaged line.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Source:
         *,
         name: str = "",
         ledger: str = "",
+        events: int | None = None,
         cache: Path | None = None,
         first_damage: Callable[[], Damage | None] | None = None,
     ) -> None:
@@ -51,6 +52,7 @@ class Source:
         self.copies: Copies = {}
         self.name = name
         self.ledger = ledger
+        self.events = events
         self._first_damage = first_damage
         self._part = Part(name, (), ())
 
@@ -93,19 +95,18 @@ class Shipped(Source):
     """
 
     def __init__(self, place: "Place", shipment: Shipment, *, name: str = "", kept: Path) -> None:
-        super().__init__(Snapshot(()), name=name, ledger=shipment.ledger)
+        super().__init__(Snapshot(()), name=name, ledger=shipment.ledger, events=shipment.events)
         self._place = place
         self._shipment = shipment
         self._kept = kept
 
     def files(self, private: Path, *, memory: str, timeout: float | None) -> Part:
         """The files to be read."""
-        lines, columns = self.listed()
-        return Part(
-            self.name,
-            [sandbox.plain_path(self._fetched(file), private) for file in lines],
-            [sandbox.plain_path(self._fetched(file), private) for file in columns],
+        lines, columns = (
+            [sandbox.plain_path(self._fetched(file), private) for file in files] for files in self.listed()
         )
+        self._part = Part(self.name, lines, columns)
+        return self._part
 
     def listed(self) -> tuple[list[ShippedFile], list[ShippedFile]]:
         """The lines of what has no columnar copy, and the copies, each in the order of the log."""
@@ -119,8 +120,14 @@ class Shipped(Source):
         return self._place.url_of(file)
 
     def end_before(self, error: duckdb.Error) -> bool:
-        """Whether an error is about these files, of which there are no others."""
-        return False
+        """False where an error is not about these files; else Damaged, for there are no others."""
+        if not any(str(path) in str(error) for path in (*self._part.lines, *self._part.copies)):
+            return False
+        raise Damaged(
+            f"what was shipped to {self._place.url} cannot be read",
+            why=sandbox.one_line(error),
+            hint="`orderledger verify` looks at the ledger that it came from",
+        ) from error
 
     def _fetched(self, file: ShippedFile) -> Path:
         path = self._kept / f"{file.sha256}{Path(file.name).suffix}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, time
 from decimal import Context, Decimal
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -25,6 +26,7 @@ from queries.sandbox import Params
 from queries.sources import Shipped
 
 if TYPE_CHECKING:
+    from pyarrow import DataType
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.session import SparkSession
@@ -48,6 +50,16 @@ _TYPES = {"VARCHAR": "STRING", "JSON": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ", "
 _INNER = "named_"
 """How the names of relations begin whose orders bear their ledgers' names, where others have these in a column."""
 
+_FAMILIES = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DOUBLE"), "number"),
+    **dict.fromkeys(("VARCHAR", "JSON"), "text"),
+    **dict.fromkeys(("TIMESTAMP", "DATE"), "instant"),
+    "BOOLEAN": "truth",
+    "VARCHAR[]": "list",
+    '"NULL"': "nothing",
+}
+"""What types of DuckDB's are that an answer may have; of the decimal numbers there are many."""
+
 _WIDE = Context(prec=38)
 _IN_TEXT = ("TIMESTAMP", "DECIMAL")
 """Types whose values are strings in the lines of the log."""
@@ -58,6 +70,8 @@ _UNREADABLE = ("FAILED_READ_FILE", "MALFORMED_RECORD_IN_PARSING", "PATH_NOT_FOUN
 
 _SQL = frozenset({"0A", "21", "22", "42"})
 """Classes of SQLSTATE of what is wrong with a statement or its values: not supported, rows, data, rules of access."""
+
+_EVERY_COLUMN = "SELECT DISTINCT column_name, data_type FROM duckdb_columns() WHERE schema_name IN ('main', 'named')"
 
 _WHY_MAX = 400
 _NOT_PORTABLE = "docs/sql.md says what all engines take alike; without --engine spark it can be asked here"
@@ -114,7 +128,7 @@ class Cluster:
         """Answer what DuckDB would: bound there, a statement is said in Spark's words, its values are made the same."""
         with sandbox.limits(self._binder, self._timeout):
             select = sandbox.one_select(self._binder, sql, params)
-        query = _portable(sql)
+        query = self._portable(sql, select)
         given = {
             name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
             for name, value in select.params.items()
@@ -122,10 +136,46 @@ class Cluster:
         with self._limits():
             self._keep(query)
             table = self._spark.sql(self._said(query), args=given).toArrow()
+        for name, kind, there in zip(select.columns, select.types, table.schema.types, strict=True):
+            if _family_there(there) not in (_family(kind), "nothing"):
+                why = f"it is {kind} here and {there} on the cluster"
+                raise Usage(f"engines do not agree about this SQL: the column {name}", why=why, hint=_NOT_PORTABLE)
         made = [_maker(kind, decimals) for kind in select.types]
-        columns = [map(make, column.to_pylist()) for make, column in zip(made, table.columns, strict=True)]
+        try:
+            columns = [[*map(make, column.to_pylist())] for make, column in zip(made, table.columns, strict=True)]
+        except (ArithmeticError, ValueError) as error:  # an instant after the year 9999, or before the year 1
+            raise Usage("the cluster's answer cannot be read", why=str(error)) from error
         found = Result(select.columns, select.types, list(zip(*columns, strict=True)))
         return found if len(self._sources) == 1 or self.apart else told_apart(found)
+
+    def _portable(self, sql: str, select: sandbox.Select) -> "exp.Query":
+        """A statement, bound as `select`, that engines take alike; Usage names what in it they do not."""
+        try:
+            query = portable.parsed(sql)
+        except ValueError as error:
+            raise Usage("engines do not agree about this SQL", why=str(error), hint=_NOT_PORTABLE) from None
+        others = (f"a column of the type {kind}" for kind in select.types if not _family(kind))
+        found = next(chain(others, portable.problems(query, self._types(query, select.params))), None)
+        if found is not None:
+            raise Usage(f"engines do not agree about this SQL: {found}", hint=_NOT_PORTABLE)
+        return query
+
+    def _types(self, query: "exp.Query", params: Params) -> dict[str, set[str]]:
+        """The types that columns have, by name: those of the relations, and of the statement's CTEs."""
+        found: dict[str, set[str]] = {}
+        for name, kind in self._binder.execute(_EVERY_COLUMN).fetchall():
+            found.setdefault(name.lower(), set()).add(kind)
+        for cte in portable.each_cte(query):
+            given = {name: value for name, value in params.items() if f"${name}" in cte}
+            try:
+                described = _described(self._binder, f"({cte})", given)
+            except duckdb.Error as error:
+                raise Usage(
+                    "engines do not agree about this SQL", why=sandbox.one_line(error), hint=_NOT_PORTABLE
+                ) from error
+            for name, kind in described.items():
+                found.setdefault(name.lower(), set()).add(kind)
+        return found
 
     @contextmanager
     def _limits(self) -> Iterator[None]:
@@ -220,7 +270,7 @@ class Cluster:
             self._kept = None
 
     def _rows_of_files(self) -> str:
-        """The rows of the log; each of several ledgers is looked at once, whether it is there as a whole."""
+        """The rows of the log; each ledger is looked at once, whether it is there as a whole."""
         listed = [(source, *source.listed()) for source in self._sources]
         lines = {_path(source.url(file)): source.name for source, files, _ in listed for file in files}
         columns = {_path(source.url(file)): source.name for source, _, files in listed for file in files}
@@ -232,9 +282,8 @@ class Cluster:
             reader = self._spark.read.schema(_schema(COLUMNS))
             views.append(self._of_files(reader.parquet(*columns), "shipped_columns"))
         several = len(self._sources) > 1
-        if several and views:
-            paths = self._checked(views, lines | columns)
-            self._tables["internal_files"] = (dict.fromkeys(("path", "ledger"), "VARCHAR"), paths)
+        paths = self._checked(views, lines | columns)
+        self._tables["internal_files"] = (dict.fromkeys(("path", "ledger"), "VARCHAR"), paths)
         return " UNION ALL ".join(_rows(view, several=several) for view in views) or log.NOTHING
 
     def _of_files(self, read: "DataFrame", view: str) -> str:
@@ -248,15 +297,17 @@ class Cluster:
             for view in views
         )
         named = {_without_scheme(url): ledger for url, ledger in ledgers.items()}
-        spans: dict[str, list[tuple[int, ...]]] = {}
+        spans: dict[str, list[tuple[int, ...]]] = {source.name: [] for source in self._sources}
         paths = []
-        for path, *span in (tuple(row.values()) for row in self._spark.sql(asked).toArrow().to_pylist()):
+        rows = self._spark.sql(asked).toArrow().to_pylist() if views else []
+        for path, *span in (tuple(row.values()) for row in rows):
             ledger = named[_without_scheme(unquote(path))]
             paths.append((path, ledger))
-            spans.setdefault(ledger, []).append(tuple(span))
-        for ledger, found in spans.items():
-            counts, firsts, lasts, totals = zip(*found, strict=True)
-            log.check_seqs(ledger, sum(counts), min(firsts), max(lasts), sum(totals))
+            spans[ledger].append(tuple(span))
+        for source in self._sources:
+            counts, firsts, lasts, totals = zip(*spans[source.name], strict=True) if spans[source.name] else [()] * 4
+            first, last = min(firsts, default=0), max(lasts, default=0)
+            log.check_seqs(source.name, sum(counts), first, last, sum(totals), events=source.events)
         return paths
 
 
@@ -318,7 +369,8 @@ def connect(url: str) -> "SparkSession":
 
 def _without_secrets(url: str) -> str:
     """A server's URL without its parameters, of which one may be a token."""
-    return url.partition(";")[0].removesuffix("/")
+    shown = url.partition(";")[0]
+    return shown if shown.endswith("://") else shown.removesuffix("/")
 
 
 @contextmanager
@@ -388,21 +440,9 @@ def _texts(binder: duckdb.DuckDBPyConnection, *, apart: bool) -> dict[str, tuple
     return found
 
 
-def _described(binder: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+def _described(binder: duckdb.DuckDBPyConnection, relation: str, params: Params | None = None) -> dict[str, str]:
     """The columns of a relation with their types."""
-    return {column: kind for column, kind, *_ in binder.execute(f"DESCRIBE {relation}").fetchall()}
-
-
-def _portable(sql: str) -> "exp.Query":
-    """A statement that engines take alike; Usage names what in it they do not."""
-    try:
-        query = portable.parsed(sql)
-    except ValueError as error:
-        raise Usage("engines do not agree about this SQL", why=str(error), hint=_NOT_PORTABLE) from None
-    found = next(portable.problems(query), None)
-    if found is not None:
-        raise Usage(f"engines do not agree about this SQL: {found}", hint=_NOT_PORTABLE)
-    return query
+    return {column: kind for column, kind, *_ in binder.execute(f"DESCRIBE {relation}", params).fetchall()}
 
 
 def _type(kind: str) -> str:
@@ -456,6 +496,26 @@ def _path(url: str) -> str:
     if _PATTERN & set(url):
         raise Usage(f"a cluster takes {url} for a pattern", hint="ship to a place without any of *?[]{}\\ in its name")
     return "s3a" + url.removeprefix("s3") if url.startswith("s3://") else url
+
+
+def _family(kind: str) -> str:
+    """What a type of DuckDB's is, as far as an answer can have it; nothing where it cannot."""
+    return "number" if kind.startswith("DECIMAL") else _FAMILIES.get(kind, "")
+
+
+def _family_there(kind: "DataType") -> str:
+    """What a type of Arrow's is, which came from Spark."""
+    from pyarrow import types
+
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "number"
+    if types.is_string(kind) or types.is_large_string(kind):
+        return "text"
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return "instant"
+    if types.is_null(kind):
+        return "nothing"
+    return "list" if types.is_list(kind) else "truth" if types.is_boolean(kind) else ""
 
 
 def _maker(kind: str, decimals: Callable[[Decimal], Any]) -> Callable[[Any], Any]:

@@ -24,7 +24,7 @@ def problems(sql: str, *, ordered: bool) -> Iterator[str]:
     yield from (f"the keyword {word} is not in capitals" for word in _small_keywords(sql))
     if ordered != bool(query.args.get("order")):
         yield "an answer has an ORDER BY, a relation has none"
-    yield from portable.problems(query)
+    yield from portable.problems(query, {})
 
 
 def _small_keywords(sql: str) -> list[str]:

@@ -218,7 +218,7 @@ def test_verify_tells_a_copy_whose_values_are_others(cli: Cli, due: list[str]) -
 def test_a_reader_that_is_killed_while_it_copies_leaves_a_ledger_that_answers_rightly(cli: Cli, due: list[str]) -> None:
     for copy in copies_in(cli.ledger / "cache"):
         copy.unlink()
-    for moment in ("queries.columnar._check_lines", "os.fsync", "queries.columnar.named", "pathlib.Path.rename"):
+    for moment in ("ledger.scan.check", "os.fsync", "queries.columnar.named", "pathlib.Path.rename"):
         program = f"""
 import os, signal, sys
 from unittest import mock

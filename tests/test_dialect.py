@@ -40,7 +40,7 @@ def test_every_view_and_audit_was_looked_at() -> None:
         ("SELECT * FROM generate_series(1, 2) ORDER BY 1", "generate_series"),
         ("SELECT a FROM (SELECT a FROM orders) ORDER BY a", "a subquery that is no named CTE"),
         ("SELECT date_diff('day', a, b) AS d FROM orders ORDER BY d", "date_diff in"),
-        ("SELECT regexp_extract(a, '(x)', 1) AS r FROM orders ORDER BY r", "a regular expression with groups"),
+        ("SELECT regexp_extract(a, '(x)', 1) AS r FROM orders ORDER BY r", "a regular expression"),
         ("SELECT my_macro(a) AS r FROM orders ORDER BY r", "the function my_macro"),
         (
             "WITH m AS (SELECT strftime(a, '%Y') AS y FROM orders) SELECT y FROM m ORDER BY y",
@@ -78,6 +78,68 @@ def test_every_view_and_audit_was_looked_at() -> None:
         (
             "WITH a AS (SELECT seq FROM Orders), orders AS (SELECT seq FROM a) SELECT seq FROM orders ORDER BY seq",
             "a CTE that has the name of a relation read before it",
+        ),
+        ("SELECT count(*) AS n FROM events TABLESAMPLE 10% ORDER BY n", "sample in table"),
+        ("SELECT seq FROM events ORDER BY seq USING SAMPLE 10", "sample in select"),
+        ("SELECT max(e.seq) AS m FROM events AS e(version, seq) ORDER BY m", "columns in table alias"),
+        ("SELECT 1 | 4 & 2 AS a ORDER BY a", "bitwise"),
+        ("SELECT 1 || 2 - 3 AS a ORDER BY a", "|| beside + or - without parentheses"),
+        ("SELECT 'x' || CAST(1e20 AS DOUBLE) AS a ORDER BY a", "a DOUBLE as text"),
+        ("SELECT seq FROM events UNION ALL BY NAME SELECT seq FROM events ORDER BY seq", "by name in union"),
+        ("SELECT seq FROM events ORDER BY seq LIMIT 10%", "limit options in limit"),
+        ("SELECT seq FROM events ORDER BY seq LIMIT $n", "a LIMIT that is not written out"),
+        ("WITH a AS MATERIALIZED (SELECT 1 AS b) SELECT b FROM a ORDER BY b", "materialized in cte"),
+        ("SELECT * RENAME (seq AS s) FROM events ORDER BY s", "rename in star"),
+        ("SELECT sum(seq) OVER w AS s FROM events WINDOW w AS (ORDER BY seq) ORDER BY s", "windows in select"),
+        ("SELECT seq FROM events WHERE seq = ALL (SELECT 1) ORDER BY seq", "all"),
+        ("SELECT seq FROM events WHERE type GLOB 'p*' ORDER BY seq", "glob"),
+        ("SELECT seq FROM events WHERE type ~ 'p.*' ORDER BY seq", "a regular expression"),
+        ("SELECT seq FROM events POSITIONAL JOIN orders ORDER BY seq", "POSITIONAL"),
+        ("SELECT TRY_CAST(title AS BIGINT) AS t FROM orders ORDER BY t", "TRY_CAST"),
+        ("SELECT CAST(placed_at AS TIME) AS t FROM orders ORDER BY t", "a CAST to TIME"),
+        (
+            "SELECT CAST(CAST(paid AS DOUBLE) AS DECIMAL(9,2)) AS t FROM orders ORDER BY t",
+            "a CAST of a DOUBLE to DECIMAL",
+        ),
+        ("SELECT items[1] AS i FROM events ORDER BY i", "an element of a list"),
+        ("SELECT unnest(a) AS b, unnest(c) AS d FROM x ORDER BY b", "two unnest in one SELECT"),
+        ("SELECT left(title, -1) AS l FROM orders ORDER BY l", "left with a number that may be negative"),
+        ("SELECT substr(title, 0, 2) AS l FROM orders ORDER BY l", "substr with a number that may be less than 1"),
+        ("SELECT substr(title, 2, -1) AS l FROM orders ORDER BY l", "substr with a number that may be less than 1"),
+        ("SELECT split_part(title, '', 1) AS l FROM orders ORDER BY l", "split_part with"),
+        ("SELECT split_part(title, ',', 0) AS l FROM orders ORDER BY l", "split_part with"),
+        (r"SELECT string_split(title, '\E') AS l FROM orders ORDER BY l", "string_split with a separator"),
+        ("SELECT lpad(title, 5, '') AS l FROM orders ORDER BY l", "lpad or rpad with"),
+        ("SELECT date_trunc('decade', placed_at) AS l FROM orders ORDER BY l", "date_trunc to"),
+        ("SELECT placed_at + INTERVAL 1 WEEK AS l FROM orders ORDER BY l", "an INTERVAL that is no whole number"),
+        ("SELECT placed_at + INTERVAL (-1) DAY AS l FROM orders ORDER BY l", "an INTERVAL that is no whole number"),
+        ("SELECT strftime(placed_at, '%Y%j') AS l FROM orders ORDER BY l", "strftime with a format"),
+        ("SELECT strftime('%Y', placed_at) AS l FROM orders ORDER BY l", "strftime with a format"),
+        ("SELECT date_trunc('day', $now) - placed_at AS l FROM orders ORDER BY l", "a difference of instants"),
+        (
+            "SELECT seq FROM events QUALIFY row_number() OVER (ORDER BY seq) = 1 ORDER BY seq LIMIT 3",
+            "QUALIFY beside LIMIT",
+        ),
+        (
+            "SELECT DISTINCT seq FROM events QUALIFY row_number() OVER (ORDER BY seq) = 1 ORDER BY seq",
+            "QUALIFY beside DISTINCT",
+        ),
+        (
+            "SELECT -seq AS seq, max(seq) OVER (PARTITION BY type) AS m FROM events QUALIFY m = seq ORDER BY seq",
+            "an alias with the name of a column in QUALIFY",
+        ),
+        (
+            "SELECT e.seq FROM events AS e QUALIFY row_number() OVER (ORDER BY seq) = 1 AND e.version > 1 ORDER BY seq",
+            "a column of a named table in QUALIFY",
+        ),
+        ("SELECT -seq AS seq FROM events ORDER BY seq + 0", "an ORDER BY of something made of an alias"),
+        (
+            "WITH a AS (WITH events AS (SELECT 1 AS s) SELECT s FROM events) SELECT s FROM a ORDER BY s",
+            "a WITH inside another query",
+        ),
+        (
+            "SELECT arg_max(odd, seq) FILTER (WHERE seq > 3 OR odd IS NOT NULL) AS a FROM events ORDER BY a",
+            "arg_max over what may be NULL",
         ),
         ("SELECT a FROM x PIVOT (count(*) FOR b IN (1, 2)) ORDER BY a", "PIVOT"),
     ],
@@ -145,3 +207,26 @@ def test_names_are_the_same_in_small_and_capital_letters() -> None:
 def test_what_arg_max_leaves_out_is_left_out_elsewhere() -> None:
     said = portable.for_spark(portable.parsed("SELECT arg_max(status, version) AS s FROM events"))
     assert "MAX_BY(status, version) FILTER(WHERE NOT status IS NULL)" in said
+
+
+def test_what_a_column_is_made_of_counts_by_its_type() -> None:
+    query = portable.parsed("SELECT sum(d) AS s, d / 3 AS third, at - placed_at AS apart FROM x")
+    types = {"d": {"DOUBLE"}, "at": {"TIMESTAMP"}, "placed_at": {"TIMESTAMP"}}
+    found = ["a sum of DOUBLEs", "a difference of instants: write date_diff('second', a, b)"]
+    assert list(portable.problems(query, types)) == found
+    assert list(portable.problems(query, {"d": {"BIGINT"}})) == ["a division that is not of a DOUBLE"]
+
+
+def test_seconds_are_counted_where_they_begin_and_what_is_null_is_left_out() -> None:
+    query = portable.parsed(
+        "SELECT date_diff('second', a, b) AS s, arg_max(c, d) AS c, arg_max(c, d) FILTER (WHERE e > 1) AS f FROM x"
+    )
+    assert portable.for_spark(query) == (
+        "SELECT DATEDIFF(SECOND, DATE_TRUNC('SECOND', a), DATE_TRUNC('SECOND', b)) AS s, "
+        "MAX_BY(c, d) FILTER(WHERE NOT c IS NULL) AS c, MAX_BY(c, d) FILTER(WHERE e > 1 AND NOT c IS NULL) AS f "
+        "FROM x AS x"
+    )
+
+
+def test_a_comment_may_come_last() -> None:
+    assert portable.parsed("SELECT seq FROM events; -- all of them").sql() == "SELECT seq FROM events"

@@ -113,7 +113,7 @@ def test_only_what_is_new_is_copied(cli: Cli, place: str) -> None:
     assert cli.ok("ship", place).split(": ")[1].startswith("0 files copied")
     assert names(place) == before
     cli.ok(*placed, "A1")
-    assert ": 1 files copied" in cli.ok("ship", place)
+    assert ": 1 file copied" in cli.ok("ship", place)
     [new], [old] = names(place) - before, before - names(place)
     assert new.split("-")[0] == old.split("-")[0] == "lines/" + max((cli.ledger / "events").iterdir()).stem
 
@@ -155,15 +155,100 @@ def test_bytes_that_changed_there_are_not_read(cli: Cli, place: str, kept: Path)
     fs, root = fsspec.url_to_fs(place)
     fs.pipe_file(f"{root}/{name}", fs.cat_file(f"{root}/{name}").replace(b"USD", b"EUR"))
     answer = of(cli, place, "list")
-    assert (answer.code, answer.out) == (7, "")
+    assert (answer.code, answer.out) == (5, "")
     assert answer.err == (
-        f"error: {place} does not give {name}\nwhy: it has other bytes than were shipped\n"
-        "hint: `orderledger ship` brings it again\n"
+        f"error: {place} has another {name}\nwhy: its bytes are not those that were shipped\n"
+        "hint: remove it there, and `orderledger ship` brings it again\n"
     )
     assert not any(path.suffix == ".jsonl" for path in kept.iterdir())
     cli.ok("record", "placed", "A1", "--seller", "s1", "--amount", "1", "--currency", "USD", "--at", "2026-01-01")
     cli.ok("ship", place)
     assert of(cli, place, *AUDIT) == cli(*AUDIT)
+
+
+def test_a_file_that_is_gone_there_is_told_and_brought_again(cli: Cli, place: str) -> None:
+    cli.ok("ship", place)
+    name = min(name for name in names(place) if name.startswith("columns/"))
+    fs, root = fsspec.url_to_fs(place)
+    fs.rm_file(f"{root}/{name}")
+    answer = of(cli, place, "list")
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err.startswith(f"error: {place} has no {name}\n")
+    assert ": 1 file copied" in cli.ok("ship", place)
+    assert of(cli, place, *AUDIT) == cli(*AUDIT)
+
+
+def rewritten(place: Path, **changes: object) -> None:
+    """Change what the manifest of a place says."""
+    manifest = place / shipment.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))
+
+
+def test_a_manifest_that_leaves_lines_out_is_told(cli: Cli, tmp_path: Path) -> None:
+    place = tmp_path / "eu"
+    cli.ok("ship", str(place))
+    files = json.loads((place / shipment.MANIFEST).read_text())["files"]
+    newest = max(file["first_seq"] for file in files)
+    for left in ([file for file in files if file["first_seq"] != newest], []):
+        rewritten(place, files=left)
+        answer = of(cli, str(place), "money")
+        assert (answer.code, answer.out) == (5, "")
+        assert answer.err.startswith("error: lines of the ledger are missing, or there twice\nwhy: it has ")
+        assert answer.err.endswith("hint: 300 were shipped; ship it again\n")
+
+
+def test_a_damaged_line_is_not_shipped(cli: Cli, tmp_path: Path) -> None:
+    segment = max((cli.ledger / "events").iterdir())
+    segment.write_bytes(segment.read_bytes().replace(b'"seller":"', b'"seller":"x', 1))
+    answer = cli("ship", str(tmp_path / "place"))
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err.startswith("error: a line of the log is damaged\n")
+    assert not (tmp_path / "place" / shipment.MANIFEST).exists()
+
+
+def test_a_shipped_line_that_is_none_is_told(cli: Cli, tmp_path: Path) -> None:
+    place = tmp_path / "eu"
+    cli.ok("ship", str(place))
+    files = json.loads((place / shipment.MANIFEST).read_text())["files"]
+    for file in files:
+        if "-" in file["name"] and file["kind"] == "lines":
+            content = (place / file["name"]).read_bytes().replace(b'"amount":"', b'"amount":#', 1)
+            (place / file["name"]).write_bytes(content)
+            file["sha256"] = sha256(content).hexdigest()
+    rewritten(place, files=files)
+    for question in (["money"], ["list"], ["sql", "SELECT max(amount) AS most FROM events"], [*AUDIT]):
+        answer = of(cli, str(place), *question)
+        assert (answer.code, answer.out) == (5, "")
+        assert answer.err.startswith(f"error: what was shipped to {place} cannot be read\n")
+
+
+def test_a_ledger_is_no_place_to_ship_to(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Cli(tmp_path / "other", cli._capsys)
+    other.ok("init")
+    monkeypatch.chdir(tmp_path)
+    for place in (str(cli.ledger), str(other.ledger), f"{other.ledger}/cache/eu", "other"):
+        answer = cli("ship", place)
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith(f"error: {tmp_path}/")
+        assert "what is shipped would be taken for what is written there" in answer.err
+    assert not (other.ledger / shipment.MANIFEST).exists()
+
+
+def test_what_lies_in_a_ledger_is_not_taken_for_it(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("ship", str(tmp_path / "place"))
+    shutil.copytree(tmp_path / "place", cli.ledger, dirs_exist_ok=True)
+    cli.ok("record", "placed", "A1", "--seller", "s1", "--amount", "1", "--currency", "USD", "--at", "2026-01-01")
+    assert cli.ok("sql", "SELECT count(*) AS n FROM events") == "n\n301\n"
+
+
+@pytest.mark.parametrize("verb", [["show", "A1"], ["verify"], ["ship", "there"], ["export", "facts"]])
+def test_what_reads_the_ledger_itself_says_so(cli: Cli, place: str, verb: list[str]) -> None:
+    cli.ok("ship", place)
+    answer = of(cli, place, *verb)
+    assert (answer.code, answer.out) == (2, "")
+    what = f"error: `{verb[0]}` reads a ledger itself, and {place} is what was shipped of one\n"
+    assert answer.err == f"{what}hint: list, money, audit and sql read that\n"
+    assert f"and {place}/* is a pattern" in of(cli, f"{place}/*", *verb).err
 
 
 def test_what_was_fetched_is_not_fetched_again(cli: Cli, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +318,8 @@ def test_a_manifest_that_is_none_is_told(cli: Cli, tmp_path: Path, content: byte
     ("place", "code", "words"),
     [
         ("nowhere://x/y", 2, "is no place"),
+        ("gs://x/y", 2, "cannot be reached"),
+        ("http://127.0.0.1:1/x", 2, "does not take"),
         ("s3://no-such-bucket-of-orders/eu", 7, "does not take"),
         ("/dev/null/eu", 7, "cannot be read"),
     ],
@@ -242,6 +329,13 @@ def test_a_place_that_cannot_be_is_told(cli: Cli, store: str, place: str, code: 
     assert (answer.code, answer.out) == (code, "")
     assert answer.err.startswith(f"error: {place} {words}")
     assert answer.err.count("\n") <= 3
+
+
+@pytest.mark.parametrize("place", ["", "s3://", "s3:///"])
+def test_a_place_that_is_none_is_told(cli: Cli, store: str, place: str) -> None:
+    answer = cli("ship", place)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {place!r} names no place\n")
 
 
 def test_a_file_that_became_shorter_has_no_digest(tmp_path: Path) -> None:
