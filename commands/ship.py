@@ -62,7 +62,7 @@ def ship(ledger: "Ledger", place: "Place") -> "tuple[int, Shipment]":
     before = place.manifest()
     events, here = _files(ledger)
     if before is not None:
-        _check(before, ledger.config.id, events, [file for _, file in here], place.url)
+        _check(before, ledger.config.id, events, here, place.url)
     there = {file.name: file.sha256 for file in before.files} if before else {}
     copied = 0
     for path, file in here:
@@ -114,7 +114,7 @@ def _checkpoints(ledger: "Ledger") -> Iterator[Path]:
     return (path for path in sorted(folder.iterdir()) if path.name.isdigit() and path.is_file())
 
 
-def _check(before: "Shipment", ledger: str, events: int, here: "list[Shipped]", url: str) -> None:
+def _check(before: "Shipment", ledger: str, events: int, here: "list[tuple[Path, Shipped]]", url: str) -> None:
     """Refuse a place that has another ledger, or more or other events of this one."""
     if before.ledger != ledger:
         raise Usage(
@@ -122,11 +122,24 @@ def _check(before: "Shipment", ledger: str, events: int, here: "list[Shipped]", 
             why=f"its id is {before.ledger}, this one's {ledger}",
             hint="ship each to a place of its own",
         )
-    digests = {file.name: file.sha256 for file in here}
-    others = [file.name for file in before.files if digests.get(file.name, file.sha256) != file.sha256]
+    digests = {file.name: file.sha256 for _, file in here}
+    lines = {file.first_seq: path for path, file in here if file.kind == "lines"}
+    others = [
+        file.name
+        for file in before.files
+        if digests.get(file.name, file.sha256) != file.sha256
+        or (file.kind == "lines" and file.name not in digests and not _begins_with(lines.get(file.first_seq), file))
+    ]
     if before.events > events or others:
         raise Damaged(
             f"{url} has what this ledger has not",
             why=f"{others[0]} has other bytes" if others else f"it has {before.events} events, this one {events}",
             hint="is the ledger an older copy? `orderledger verify` looks at it",
         )
+
+
+def _begins_with(segment: Path | None, file: "Shipped") -> bool:
+    """Whether a segment has what was shipped of it when it was shorter."""
+    from ledger.shipment import digest
+
+    return segment is not None and segment.stat().st_size >= file.size and digest(segment, file.size) == file.sha256

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ledger import events as e
 from ledger import plain
 from ledger.decide import decide, refuse_odd
-from ledger.disk import Disk, write_all
+from ledger.disk import Disk, locked, write_all
 from ledger.errors import Damaged, NotFound, StorageFailed, Usage, VersionConflict
 from ledger.formats.facts import Reject
 from ledger.importing import Import, Line, Summary
@@ -256,13 +256,23 @@ class Ledger:
         with self.store.lock(wait):
             self.store.ready()
             plain.check_folder(self.path / "cache")
-            shutil.rmtree(self.path / "cache", ignore_errors=True)
+            _clear(self.path / "cache")
             try:
                 self.index.rebuild(self.store)
             except IndexFailed as error:
                 raise StorageFailed(
                     str(error), why="the log itself is as it was", hint="see to the folder cache/"
                 ) from None
+
+
+def _clear(cache: Path) -> None:
+    """Remove what is in the folder of the derived files, but for the folders of questions that are being answered."""
+    for path in cache.iterdir() if cache.exists() else ():
+        if not path.is_dir() or path.is_symlink():
+            with suppress(OSError):
+                path.unlink()
+        elif not locked(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _after_the_others(fact: e.Fact, order: Order, now: datetime) -> e.Fact:

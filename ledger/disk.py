@@ -177,6 +177,18 @@ def check_owner(path: Path) -> None:
         raise Damaged(f"{path} is not yours", why="a ledger belongs to one user", hint="use --ledger DIR")
 
 
+def locked(folder: Path) -> bool:
+    """Whether a process that lives holds a folder's lock."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def sealed(path: Path) -> bool:
     """Whether a segment is closed for appending."""
     return not os.stat(path).st_mode & stat.S_IWUSR

@@ -3,6 +3,7 @@
 import os
 import stat
 from errno import EFBIG, EINVAL
+from io import BufferedReader
 from pathlib import Path
 
 from ledger.errors import Damaged
@@ -12,15 +13,20 @@ SMALL_BYTES = 16 << 20
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a small file; OSError also where it is no plain file, or too long: a pipe is not waited for."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
-        about = os.fstat(fd)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(EINVAL, "it is no plain file", str(path))
-        if about.st_size > SMALL_BYTES:
+    """The bytes of a small file; OSError also where it is no plain file, or too long."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > SMALL_BYTES:
             raise OSError(EFBIG, "it is too long for what it should be", str(path))
         return file.read()
+
+
+def opened(path: Path, flags: int = 0) -> BufferedReader:
+    """A file to be read; OSError also where it is no plain file: a pipe is not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(EINVAL, "it is no plain file", str(path))
+    return open(fd, "rb")
 
 
 def check_folder(path: Path) -> None:

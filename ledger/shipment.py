@@ -11,13 +11,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from ledger import plain
 from ledger.errors import UNREADABLE, Damaged
 
 MANIFEST = "shipment.json"
 FORMAT = 1
 _BLOCK_BYTES = 1 << 20
-_NAME = r"^(?:[a-z]+/)?[a-z0-9][a-z0-9._-]*\Z"
-"""Names of files lead nowhere but to a place of their own, at most one folder down."""
+_NAME = r"^[a-z]+/[a-z0-9][a-z0-9._-]*\Z"
+"""Names of files lead nowhere but to a folder of the place's."""
 
 
 class Shipped(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +37,7 @@ class Shipped(Struct, frozen=True, forbid_unknown_fields=True):
 class Shipment(Struct, frozen=True, forbid_unknown_fields=True):
     """A manifest: the ledger's id, how many events it had, and the files."""
 
-    format: int
+    format: Annotated[int, Meta(ge=1)]
     ledger: str
     events: Annotated[int, Meta(ge=0)]
     files: tuple[Shipped, ...]
@@ -52,7 +53,11 @@ def decode(content: bytes, where: str) -> Shipment:
     try:
         found = msgspec.json.decode(content, type=Shipment)
     except UNREADABLE as error:
-        raise Damaged(f"{where} is no shipped ledger", why=f"its {MANIFEST} cannot be read: {error}") from None
+        raise Damaged(
+            f"{where} is no shipped ledger",
+            why=f"its {MANIFEST} cannot be read: {error}",
+            hint="once that is removed, `orderledger ship` writes it again",
+        ) from None
     if found.format > FORMAT:
         raise Damaged(
             f"{where} was shipped by a newer orderledger",
@@ -65,7 +70,7 @@ def decode(content: bytes, where: str) -> Shipment:
 def digest(path: Path, size: int) -> str:
     """The SHA-256 of a file's first bytes, in hex; OSError, also when there are fewer."""
     told = sha256()
-    with path.open("rb") as file:
+    with plain.opened(path) as file:
         while size and (block := file.read(min(size, _BLOCK_BYTES))):
             told.update(block)
             size -= len(block)

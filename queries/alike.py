@@ -201,6 +201,8 @@ def _of_clause(node: exp.Expr, types: Types) -> Iterator[str]:
             yield "a table function"
         case exp.Distinct() if node.args.get("on"):
             yield "DISTINCT ON"
+        case exp.WindowSpec() if node.args.get("kind") not in ("ROWS", "RANGE"):
+            yield f"{node.args.get('kind')} in a window"
         case exp.Limit() | exp.Offset() if not _is_at_least(node.expression, 0):
             yield "a LIMIT that is not written out"
         case exp.Select() if sum(1 for column in node.expressions if column.find(exp.Explode)) > 1:
@@ -280,7 +282,7 @@ def _of_value(node: exp.Expr, types: Types) -> Iterator[str]:
 
 def _of_text(node: exp.Expr, types: Types) -> Iterator[str]:
     match node:
-        case exp.DPipe() | exp.Concat() | exp.ConcatWs() if _is_double(node, types):
+        case exp.DPipe() | exp.Concat() | exp.ConcatWs() if any(_is_double(x, types) for x in node.iter_expressions()):
             yield "a DOUBLE as text"
         case exp.DPipe() if isinstance(node.parent, _SUMS) or any(isinstance(part, _SUMS) for part in _parts(node)):
             yield "|| beside + or - without parentheses"

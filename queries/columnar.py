@@ -16,7 +16,7 @@ from zlib import crc32
 
 import duckdb
 
-from ledger import scan
+from ledger import plain, scan
 from ledger.disk import LogFile, line_before
 from ledger.errors import Damaged
 from ledger.segments import Snapshot
@@ -187,11 +187,8 @@ def _difference(con: duckdb.DuckDBPyConnection, segment: LogFile, copy: Path, li
 
 def made_from(segment: LogFile) -> str:
     """Where a segment begins, what its last line is, its size and the format; Damaged, OSError."""
-    fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        line = line_before(fd, segment.size, segment.path)
-    finally:
-        os.close(fd)
+    with plain.opened(segment.path, os.O_NOFOLLOW) as file:
+        line = line_before(file.fileno(), segment.size, segment.path)
     shape = sha256(f"{segment.size} {_FORMAT}".encode()).hexdigest()
     return f"{segment.first_seq:012d}-{sha256(line).hexdigest()[:16]}-{shape[:8]}"
 
@@ -199,8 +196,7 @@ def made_from(segment: LogFile) -> str:
 def named(beginning: str, content: Path) -> str:
     """What a file with these bytes is called; OSError."""
     crc, block = 0, memoryview(bytearray(_BLOCK_BYTES))
-    fd = os.open(content, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with open(fd, "rb", buffering=0) as file:
+    with plain.opened(content, os.O_NOFOLLOW) as file:
         while size := file.readinto(block):
             crc = crc32(block[:size], crc)
     return f"{beginning}-{crc:08x}{SUFFIX}"

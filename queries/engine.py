@@ -1,5 +1,7 @@
 """The public relations over the lines of the log, answered by DuckDB at one moment."""
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -255,7 +257,10 @@ def _result(con: duckdb.DuckDBPyConnection) -> Result:
 
 @contextmanager
 def private_folder(scratch: Path) -> Iterator[Path]:
-    """A new folder that only its owner may enter, while it is needed: in `scratch`, or where the system has such."""
+    """A new folder that only its owner may enter, while it is needed: in `scratch`, or where the system has such.
+
+    It is locked as long, so that whoever clears `scratch` can tell it from what a killed process left.
+    """
     try:
         if scratch.is_symlink():
             raise NotADirectoryError  # what a ledger writes stays in its own folder
@@ -264,8 +269,11 @@ def private_folder(scratch: Path) -> Iterator[Path]:
         leftovers.sweep(scratch, private)
     except OSError:
         private = Path(tempfile.mkdtemp(prefix="orderledger-"))
+    lock = os.open(private, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         (private / "spill").mkdir(mode=0o700)
         yield private.absolute()
     finally:
         shutil.rmtree(private, ignore_errors=True)
+        os.close(lock)

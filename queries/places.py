@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
-import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from ledger import shipment
+from ledger import plain, shipment
+from ledger.disk import Disk
 from ledger.errors import Damaged, LedgerError, StorageFailed, Usage
 from ledger.shipment import Shipment, Shipped
 
@@ -39,6 +40,9 @@ class Place:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        names_none = Usage(f"{url!r} names no place", hint="give a folder, or a URL like s3://bucket/eu")
+        if not url or "::" in url:  # which would be places in places
+            raise names_none
         try:
             self.fs, self.root = url_to_fs(url)
         except ImportError as error:
@@ -53,8 +57,8 @@ class Place:
         if self.is_here:
             self.root = os.path.realpath(self.root)  # as other programs name its files
         self.root = self.root.rstrip("/")
-        if not url or (is_url(url) and not self.root):
-            raise Usage(f"{url!r} names no place", hint="give a folder, or a URL like s3://bucket/eu")
+        if is_url(url) and not self.root:
+            raise names_none
         self.fs.auto_mkdir = True  # what has folders makes them; a bucket has to be there
 
     @contextmanager
@@ -75,7 +79,7 @@ class Place:
         """What was shipped to this place; None for nothing; Damaged."""
         with self.told("cannot be read"):
             try:
-                with self.fs.open(self._path(shipment.MANIFEST), "rb") as file:
+                with self._reading(shipment.MANIFEST) as file:
                     content = file.read(_MANIFEST_BYTES_MAX)
             except FileNotFoundError:
                 return None
@@ -94,13 +98,16 @@ class Place:
 
     def put_manifest(self, found: Shipment) -> None:
         """Write the manifest, in place of an older one."""
-        with self.told(f"does not take {shipment.MANIFEST}"), self._writing(shipment.MANIFEST) as target:
-            target.write(shipment.encode(found))
+        with self.told(f"does not take {shipment.MANIFEST}"):
+            with self._writing(shipment.MANIFEST) as target:
+                target.write(shipment.encode(found))
+            if self.manifest() != found:
+                raise OSError("it has another one there than was written")
 
     def digest(self, name: str) -> str:
         """The SHA-256 of a file there, in hex."""
         told = sha256()
-        with self.told(f"does not give {name}"), self.fs.open(self._path(name), "rb") as file:
+        with self.told(f"does not give {name}"), self._reading(name) as file:
             while block := file.read(_BLOCK_BYTES):
                 told.update(block)
         return told.hexdigest()
@@ -123,7 +130,7 @@ class Place:
         told, left = sha256(), file.size
         with self.told(f"does not give {file.name}"):
             try:
-                source = self.fs.open(self._path(file.name), "rb")
+                source = self._reading(file.name)
             except FileNotFoundError:
                 hint = "`orderledger ship` brings it again"
                 raise Damaged(f"{self.url} has no {file.name}", why="it was taken away", hint=hint) from None
@@ -146,8 +153,27 @@ class Place:
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
 
+    def _reading(self, name: str) -> BinaryIO:
+        """A file to be read."""
+        path = self._path(name)
+        return plain.opened(Path(path)) if self.is_here else self.fs.open(path, "rb")
+
     @contextmanager
-    def _writing(self, name: str) -> Iterator[fsspec.spec.AbstractBufferedFile]:
-        """A file to be written, which is there once it is whole."""
-        with self.fs.transaction, self.fs.open(self._path(name), "wb") as target:
-            yield target
+    def _writing(self, name: str) -> Iterator[BinaryIO]:
+        """A file to be written, which is there once it is whole; on this machine once it is on the disk."""
+        path = Path(self._path(name))
+        if not self.is_here:
+            with self.fs.transaction, self.fs.open(self._path(name), "wb") as target:
+                yield target
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+        try:
+            with temporary.open("wb") as target:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        Disk().sync_folder(path.parent)

@@ -131,7 +131,7 @@ class Shipped(Source):
 
     def _fetched(self, file: ShippedFile) -> Path:
         path = self._kept / f"{file.sha256}{Path(file.name).suffix}"
-        if not path.exists() or digest(path, path.stat().st_size) != file.sha256:
+        if not _has(path, file.sha256):
             self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd, name = tempfile.mkstemp(dir=self._kept)
             os.close(fd)
@@ -142,6 +142,14 @@ class Shipped(Source):
                 Path(name).unlink(missing_ok=True)
                 raise
         return path
+
+
+def _has(path: Path, sha256: str) -> bool:
+    """Whether there is a file with these bytes."""
+    try:
+        return digest(path, path.stat().st_size) == sha256
+    except OSError:
+        return False
 
 
 def _copy(file: LogFile, private: Path) -> Path:

@@ -16,6 +16,7 @@ from ledger.formats.facts import Reject
 from ledger.importing import Line, Summary
 from ledger.index import Index
 from ledger.line import decode
+from queries.engine import private_folder
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = T0 + timedelta(days=30)
@@ -191,6 +192,14 @@ def test_rebuild_removes_what_killed_readers_left(ledger: Ledger) -> None:
     ledger.rebuild()
     assert not left.exists()
     assert json.loads(ledger.record(placed("a"), now=NOW).line)["seq"] == 1
+
+
+def test_rebuild_leaves_the_folder_of_a_question_that_is_being_answered(ledger: Ledger) -> None:
+    ledger.record(placed("a"), now=NOW)
+    with private_folder(ledger.path / "cache") as private:
+        ledger.rebuild()
+        assert (private / "spill").is_dir()
+    assert not private.exists()
 
 
 def test_reading_between_two_writes_changes_nothing_for_the_writer(ledger: Ledger) -> None:

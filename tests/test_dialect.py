@@ -85,6 +85,8 @@ def test_every_view_and_audit_was_looked_at() -> None:
         ("SELECT 1 | 4 & 2 AS a ORDER BY a", "bitwise"),
         ("SELECT 1 || 2 - 3 AS a ORDER BY a", "|| beside + or - without parentheses"),
         ("SELECT 'x' || CAST(1e20 AS DOUBLE) AS a ORDER BY a", "a DOUBLE as text"),
+        ("SELECT concat('x', CAST(1e20 AS DOUBLE)) AS a ORDER BY a", "a DOUBLE as text"),
+        ("SELECT sum(seq) OVER (ORDER BY seq GROUPS 2 PRECEDING) AS s FROM events ORDER BY s", "GROUPS in a window"),
         ("SELECT seq FROM events UNION ALL BY NAME SELECT seq FROM events ORDER BY seq", "by name in union"),
         ("SELECT seq FROM events ORDER BY seq LIMIT 10%", "limit options in limit"),
         ("SELECT seq FROM events ORDER BY seq LIMIT $n", "a LIMIT that is not written out"),

@@ -1,9 +1,11 @@
 """Shipping: a place has what the ledger has, whole or not at all, and questions about it have the same answers."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
+from errno import EPERM
 from hashlib import sha256
 from pathlib import Path
 
@@ -222,6 +224,61 @@ def test_a_shipped_line_that_is_none_is_told(cli: Cli, tmp_path: Path) -> None:
         assert answer.err.startswith(f"error: what was shipped to {place} cannot be read\n")
 
 
+def test_a_copy_that_went_another_way_takes_nothing_away(cli: Cli, place: str, tmp_path: Path) -> None:
+    shutil.copytree(cli.ledger, tmp_path / "copy")
+    copy = Cli(tmp_path / "copy", cli._capsys)
+    placed = ("record", "placed", "--seller", "s1", "--amount", "1", "--currency", "USD", "--at", "2026-01-01")
+    cli.ok(*placed, "A1")
+    cli.ok("ship", place)
+    before = names(place)
+    for order in ("B1", "B2"):
+        copy.ok(*placed, order)
+    answer = copy("ship", place)
+    assert (answer.code, answer.out) == (5, "")
+    assert answer.err.startswith(f"error: {place} has what this ledger has not\nwhy: lines/")
+    assert names(place) == before
+    cli.ok(*placed, "A2")
+    cli.ok("ship", place)
+
+
+def test_a_manifest_that_cannot_be_written_is_told(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "eu"
+    cli.ok("ship", str(place))
+    before = names(str(place))
+    replace = Path.replace
+
+    def refused(self: Path, target: Path) -> Path:
+        if target.name == shipment.MANIFEST:
+            raise PermissionError(EPERM, "it is not to be changed", str(target))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    cli.ok("record", "placed", "A1", "--seller", "s1", "--amount", "1", "--currency", "USD", "--at", "2026-01-01")
+    answer = cli("ship", str(place))
+    assert (answer.code, answer.out) == (7, "")
+    assert before < names(str(place))
+    assert not list(place.rglob("*.tmp"))
+    assert of(cli, str(place), "sql", "SELECT count(*) AS n FROM events").out == "n\n300\n"
+
+
+def test_what_is_in_the_way_of_a_file_is_not_waited_for(cli: Cli, tmp_path: Path, kept: Path) -> None:
+    place = tmp_path / "eu"
+    cli.ok("ship", str(place))
+    right = cli(*AUDIT)
+    assert of(cli, str(place), *AUDIT) == right
+    copy = min((cli.ledger / "cache").glob("*.parquet"))
+    for path in (copy, min(kept.glob("*.parquet"))):
+        path.unlink()
+        os.mkfifo(path)
+    assert cli(*AUDIT) == right
+    assert of(cli, str(place), *AUDIT) == right
+    (place / shipment.MANIFEST).unlink()
+    os.mkfifo(place / shipment.MANIFEST)
+    for answer in (of(cli, str(place), *AUDIT), cli("ship", str(place))):
+        assert (answer.code, answer.out) == (7, "")
+        assert "it is no plain file" in answer.err
+
+
 def test_a_ledger_is_no_place_to_ship_to(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Cli(tmp_path / "other", cli._capsys)
     other.ok("init")
@@ -291,6 +348,7 @@ def test_a_ledger_that_lost_events_takes_none_away(cli: Cli, place: str, tmp_pat
     ("content", "what"),
     [
         (b"{", "is no shipped ledger"),
+        (json.dumps({"format": 0, "ledger": "x", "events": 0, "files": []}).encode(), "is no shipped ledger"),
         (json.dumps({"format": 2, "ledger": "x", "events": 0, "files": []}).encode(), "was shipped by a newer"),
         (
             json.dumps(
@@ -331,7 +389,7 @@ def test_a_place_that_cannot_be_is_told(cli: Cli, store: str, place: str, code: 
     assert answer.err.count("\n") <= 3
 
 
-@pytest.mark.parametrize("place", ["", "s3://", "s3:///"])
+@pytest.mark.parametrize("place", ["", "s3://", "s3:///", "eu::x"])
 def test_a_place_that_is_none_is_told(cli: Cli, store: str, place: str) -> None:
     answer = cli("ship", place)
     assert (answer.code, answer.out) == (2, "")
