@@ -203,8 +203,8 @@ def _of_clause(node: exp.Expr, types: Types) -> Iterator[str]:
             yield "DISTINCT ON"
         case exp.WindowSpec() if node.args.get("kind") not in ("ROWS", "RANGE"):
             yield f"{node.args.get('kind')} in a window"
-        case exp.Limit() | exp.Offset() if not _is_at_least(node.expression, 0):
-            yield "a LIMIT that is not written out"
+        case exp.Limit() | exp.Offset() if not isinstance(node.expression, exp.Literal | exp.Placeholder):
+            yield "a LIMIT that is computed"
         case exp.Select() if sum(1 for column in node.expressions if column.find(exp.Explode)) > 1:
             yield "two unnest in one SELECT"
         case exp.Select() if node.args.get("qualify"):

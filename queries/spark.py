@@ -155,7 +155,7 @@ class Cluster:
         except ValueError as error:
             raise Usage("engines do not agree about this SQL", why=str(error), hint=_NOT_PORTABLE) from None
         others = (f"a column of the type {kind}" for kind in select.types if not _family(kind))
-        found = next(chain(others, portable.problems(query, self._types(query, select.params))), None)
+        found = next(chain(portable.problems(query, self._types(query, select.params)), others), None)
         if found is not None:
             raise Usage(f"engines do not agree about this SQL: {found}", hint=_NOT_PORTABLE)
         return query
@@ -341,7 +341,7 @@ def connect(url: str) -> "SparkSession":
             from pyspark.sql.connect.client.retries import DefaultPolicy
             from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
-        hint = "pip install 'orderledger[spark]'"
+        hint = "install orderledger with it: '.[spark]' in place of '.'"
         raise Usage("--engine spark needs the extra spark", why=str(error), hint=hint) from None
     shown = _without_secrets(url)
     try:
