@@ -386,7 +386,7 @@ def _told(url: str) -> Iterator[None]:
         said = str(error).partition("\n== SQL")[0].partition("JVM stacktrace")[0]
         why = " ".join(said.split())[:_WHY_MAX]
         if isinstance(error, PySparkException):
-            if (error.getCondition() or "").startswith(_UNREADABLE) or _is_of_a_line(error):
+            if any(f"[{condition}" in said for condition in _UNREADABLE) or _is_of_a_line(error):
                 hint = "can the cluster reach the place? `orderledger ship` brings what is missing"
                 raise Damaged("a shipped ledger cannot be read by the cluster", why=why, hint=hint) from error
             if (error.getSqlState() or "")[:2] in _SQL:
