@@ -268,11 +268,11 @@ class Ledger:
 def _clear(cache: Path) -> None:
     """Remove what is in the folder of the derived files, but for the folders of questions that are being answered."""
     for path in cache.iterdir() if cache.exists() else ():
-        if not path.is_dir() or path.is_symlink():
-            with suppress(OSError):
+        with suppress(OSError):  # it went meanwhile, or cannot be removed
+            if not path.is_dir() or path.is_symlink():
                 path.unlink()
-        elif not locked(path):
-            shutil.rmtree(path, ignore_errors=True)
+            elif not locked(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _after_the_others(fact: e.Fact, order: Order, now: datetime) -> e.Fact:

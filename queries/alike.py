@@ -120,7 +120,7 @@ NEVER_NULL = frozenset({"due_at", "occurred_at", "status", "type"})
 """Columns that `arg_max` and `arg_min` may take without asking for IS NOT NULL."""
 
 Types = Mapping[str, Collection[str]]
-"""The types that columns of a name have, in DuckDB's words; not of every name they have to be known."""
+"""The types that the columns of a name have, in DuckDB's words; of a name that is not there nothing is known."""
 
 _CASTS = frozenset({"BIGINT", "BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "INT", "TEXT", "TIMESTAMPNTZ"})
 _DOUBLES = frozenset({"DOUBLE", "FLOAT"})
@@ -141,21 +141,13 @@ _UNITS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"})
 _FORMAT = re.compile(r"(%[YmdHMS]|[- :./,])*")
 """How an instant is written everywhere."""
 
-_GIVES: tuple[type[exp.Expr], ...] = (
-    exp.Abs,
-    exp.ArgMax,
-    exp.ArgMin,
-    exp.Case,
-    exp.Coalesce,
-    exp.Ceil,
-    exp.FirstValue,
-    exp.Floor,
-    exp.Greatest,
-)
-_GIVES += (exp.If, exp.Lag, exp.LastValue, exp.Lead, exp.Least, exp.Max, exp.Min, exp.Nullif, exp.Round, exp.Sum)
+_OF_WHAT_THEY_ARE_GIVEN = """
+    Abs ArgMax ArgMin Case Ceil Coalesce FirstValue Floor Greatest If Lag LastValue Lead Least Max Min Nullif Round Sum
+"""
+_GIVES = tuple(getattr(exp, name) for name in _OF_WHAT_THEY_ARE_GIVEN.split())
 """Functions that give what they are given, or something of its type."""
 
-_SUMS = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
+_ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
 
 
 def problems(query: exp.Query, types: Types) -> Iterator[str]:
@@ -282,9 +274,13 @@ def _of_value(node: exp.Expr, types: Types) -> Iterator[str]:
 
 def _of_text(node: exp.Expr, types: Types) -> Iterator[str]:
     match node:
-        case exp.DPipe() | exp.Concat() | exp.ConcatWs() if any(_is_double(x, types) for x in node.iter_expressions()):
+        case exp.DPipe() | exp.Concat() | exp.ConcatWs() if any(
+            _is_double(part, types) for part in node.iter_expressions()
+        ):
             yield "a DOUBLE as text"
-        case exp.DPipe() if isinstance(node.parent, _SUMS) or any(isinstance(part, _SUMS) for part in _parts(node)):
+        case exp.DPipe() if isinstance(node.parent, _ARITHMETIC) or any(
+            isinstance(part, _ARITHMETIC) for part in _parts(node)
+        ):
             yield "|| beside + or - without parentheses"
         case exp.Left() | exp.Right() if not _is_at_least(node.expression, 0):
             yield f"{node.sql_name().lower()} with a number that may be negative"
