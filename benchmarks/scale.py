@@ -73,9 +73,8 @@ def main() -> None:
         there.mkdir()
         cluster = Cluster(Path(os.environ["SPARK_HOME"]), there, memory=f"{EXECUTOR_GIB}g", settings={})
         try:
-            print(
-                f"{about()}, Spark {version('pyspark-client')}, two executors of a core and {EXECUTOR_GIB} GiB each\n\n{HEAD}"
-            )
+            executors = f"two executors of a core and {EXECUTOR_GIB} GiB each"
+            print(f"{about()}, Spark {version('pyspark-client')}, {executors}\n\n{HEAD}")
             for events in chosen.sizes:
                 place = Path(folder, str(events))
                 place.mkdir()
