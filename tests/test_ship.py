@@ -14,7 +14,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from benchmarks.generate import facts
-from ledger import shipment
+from ledger import scan, shipment
+from ledger.disk import LogFile
+from ledger.errors import Damaged
 from tests.running import Answer, Cli
 
 NOW = ("--now", "2026-06-01")
@@ -205,6 +207,18 @@ def test_a_damaged_line_is_not_shipped(cli: Cli, tmp_path: Path) -> None:
     answer = cli("ship", str(tmp_path / "place"))
     assert (answer.code, answer.out) == (5, "")
     assert answer.err.startswith("error: a line of the log is damaged\n")
+    assert not (tmp_path / "place" / shipment.MANIFEST).exists()
+
+
+def test_lines_that_cannot_be_told_apart_are_not_shipped(cli: Cli, tmp_path: Path) -> None:
+    first = min((cli.ledger / "events").iterdir())
+    content = first.read_bytes()
+    first.chmod(0o600)
+    first.write_bytes(content[:-1] + b" ")
+    with pytest.raises(Damaged, match="is damaged"):
+        scan.check(LogFile(1, first, len(content)))
+    answer = cli("ship", str(tmp_path / "place"))
+    assert (answer.code, answer.out) == (5, "")
     assert not (tmp_path / "place" / shipment.MANIFEST).exists()
 
 
