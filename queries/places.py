@@ -68,7 +68,7 @@ class Place:
             yield
         except LedgerError:
             raise
-        except NotImplementedError:
+        except NotImplementedError:  # which a file system of fsspec's raises that can only be read
             raise Usage(f"{self.url} {what}", why="nothing can be written to a place of this kind") from None
         except Exception as error:
             raise StorageFailed(
